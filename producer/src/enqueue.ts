@@ -1,0 +1,266 @@
+/**
+ * Accepting work: validate, resolve, store, and ring the bell.
+ *
+ * The answer 202 means that the row is committed. The entry is added afterwards by whoever marked the row; losing
+ * that step costs time, not the job.
+ */
+import { createHash } from 'node:crypto';
+import type { Span } from '@opentelemetry/api';
+import type { Settings } from '@waybill/shared/config/settings.ts';
+import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { newId } from '@waybill/shared/domain/ids.ts';
+import { splitTarget } from '@waybill/shared/domain/job.ts';
+import { Problem } from '@waybill/shared/domain/problem.ts';
+import { faultsOf } from '@waybill/shared/domain/strict-object.ts';
+import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
+import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
+import { windowSize } from '@waybill/shared/routing/window.ts';
+import type { Database, Trx } from '@waybill/shared/store/database.ts';
+import { type IdempotencyKey, reserveKey, storeAnswer } from '@waybill/shared/store/idempotency.ts';
+import { insertJobs, type NewJob } from '@waybill/shared/store/insert-jobs.ts';
+import type { JobRow } from '@waybill/shared/store/jobs.ts';
+import { endpointFor } from '@waybill/shared/store/webhook-endpoints.ts';
+import type { Logger } from '@waybill/shared/telemetry/logger.ts';
+import { attribute } from '@waybill/shared/telemetry/names.ts';
+import { inSpan, traceIdOf, traceparentOf } from '@waybill/shared/telemetry/tracing.ts';
+import { collectTick } from './collect-tick.ts';
+import { type JobJson, toJobJson } from './job-json.ts';
+import { type JobRequest, parseJobRequest } from './job-request.ts';
+import { problemOf } from './problems.ts';
+import type { Receivers } from './receivers.ts';
+import { resolveJob } from './resolve-job.ts';
+
+export const maxBulkJobs = 1_000;
+const maxGroup = 200;
+const addTimeoutMs = 2_000;
+
+export interface EnqueueDeps {
+  readonly database: Database;
+  readonly queues: QueueBackend;
+  readonly coordination: Coordination;
+  readonly settings: () => Settings;
+  readonly receivers: Receivers;
+  readonly logger: Logger;
+}
+
+/** A stored answer: what is sent now, and again to the same Idempotency-Key. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly isReplayed: boolean;
+}
+
+export interface Enqueue {
+  one(tenantId: string, body: unknown, key: IdempotencyKey | null): Promise<Answer>;
+  many(tenantId: string, body: Record<string, unknown>, key: IdempotencyKey | null): Promise<Answer>;
+}
+
+export function createEnqueue(deps: EnqueueDeps): Enqueue {
+  const { database, settings } = deps;
+  let turn = 0;
+  const insertInTick = collectTick((jobs: readonly NewJob[]) => insert(database.kysely, jobs, deps), maxGroup);
+  const resolve = async (
+    tenantId: string,
+    job: JobRequest,
+    batchId: string | null,
+    span: Span,
+    param: string,
+  ): Promise<NewJob> => {
+    const webhookEndpointId =
+      job.webhookUrl === null
+        ? null
+        : (
+            await endpointFor(
+              database.kysely,
+              tenantId,
+              await deps.receivers.check(job.webhookUrl, `${param}webhook_url`),
+            )
+          ).id;
+    turn += 1;
+    return resolveJob(job, {
+      id: newId('job'),
+      tenantId,
+      batchId,
+      webhookEndpointId,
+      traceId: traceIdOf(span),
+      traceparent: traceparentOf(span),
+      settings: settings(),
+      pauses: await deps.coordination.pauses(),
+      turn,
+      nowMs: Date.now(),
+    });
+  };
+  const store = async (
+    jobs: readonly NewJob[],
+    key: IdempotencyKey | null,
+    answerOf: (rows: readonly JobRow[]) => string,
+    batch: { id: string; total: number } | null,
+  ): Promise<Answer> => {
+    if (key === null && batch === null && jobs.length === 1 && jobs[0]) {
+      const row = await insertInTick(jobs[0]);
+      await ring([row], deps);
+      return { status: 202, body: answerOf([row]), isReplayed: false };
+    }
+    const stored = await database.transaction((trx) => storeTogether(trx, jobs, key, answerOf, batch, deps));
+    await ring(stored.rows, deps);
+    return stored.answer;
+  };
+  return {
+    one: (tenantId, body, key) =>
+      inEnqueueSpan(tenantId, 1, async (span) => {
+        const job = await resolve(tenantId, parse(body, ''), null, span, '');
+        return store([job], key, (rows) => JSON.stringify(rows.map(toNewJobJson)[0]), null);
+      }),
+    many: (tenantId, body, key) =>
+      inEnqueueSpan(tenantId, 0, async (span) => {
+        const requests = parseBulk(body);
+        const batchId = newId('batch');
+        const jobs: NewJob[] = [];
+        for (const [index, request] of requests.entries())
+          jobs.push(
+            await resolve(tenantId, request, batchId, span, `jobs[${index}].`).catch((error) =>
+              Promise.reject(at(error, index)),
+            ),
+          );
+        return store(
+          jobs,
+          key,
+          (rows) => JSON.stringify({ object: 'list', batch_id: batchId, data: rows.map(toNewJobJson) }),
+          { id: batchId, total: jobs.length },
+        );
+      }),
+  };
+}
+
+const toNewJobJson = (job: JobRow): JobJson => toJobJson({ job, attempts: [], output: null });
+
+function inEnqueueSpan<T>(tenantId: string, count: number, work: (span: Span) => Promise<T>): Promise<T> {
+  const attributes = {
+    [attribute.messagingSystem]: 'bullmq',
+    [attribute.messagingOperation]: 'send',
+    [attribute.tenantId]: tenantId,
+    'messaging.batch.message_count': count,
+  };
+  return inSpan('enqueue', { kind: 'producer', attributes }, work);
+}
+
+function parse(value: unknown, path: string): JobRequest {
+  const parsed = parseJobRequest(value);
+  if (parsed.kind === 'ok') return parsed.job;
+  throw problemOf(faultsOf(parsed.error, path), 'accept the job');
+}
+
+function parseBulk(body: Record<string, unknown>): JobRequest[] {
+  const unknownKey = Object.keys(body).find((key) => key !== 'jobs');
+  if (unknownKey !== undefined)
+    throw new Problem(
+      'unknown_field',
+      `Cannot accept the batch: unknown field "${unknownKey.slice(0, 64)}"; the jobs stand in "jobs"`,
+      { param: unknownKey.slice(0, 64) },
+    );
+  const jobs = body.jobs;
+  if (!Array.isArray(jobs))
+    throw new Problem('invalid_type', 'Cannot accept the batch: "jobs" must be a list of jobs', { param: 'jobs' });
+  if (jobs.length === 0)
+    throw new Problem('empty_batch', 'Cannot accept the batch: "jobs" is empty', { param: 'jobs' });
+  if (jobs.length > maxBulkJobs)
+    throw new Problem(
+      'too_many_items',
+      `Cannot accept the batch: ${jobs.length} jobs, at most ${maxBulkJobs} are taken at once. Send it in parts`,
+      { param: 'jobs' },
+    );
+  const requests = jobs.map((job, index) => parse(job, `jobs[${index}]`));
+  const seen = new Map<string, number>();
+  for (const [index, { customId }] of requests.entries()) {
+    const first = customId === null ? undefined : seen.get(customId);
+    if (first !== undefined)
+      throw new Problem(
+        'duplicate_custom_id',
+        `Cannot accept the batch: jobs ${first} and ${index} have the same custom_id`,
+        { param: `jobs[${index}].custom_id` },
+      );
+    if (customId !== null) seen.set(customId, index);
+  }
+  return requests;
+}
+
+/** Names the job at fault in a batch. */
+function at(error: unknown, index: number): unknown {
+  if (!(error instanceof Problem) || error.param?.startsWith('jobs[')) return error;
+  return new Problem(error.code, error.message, {
+    param: `jobs[${index}].${error.param ?? ''}`.replace(/\.$/, ''),
+    cause: error,
+  });
+}
+
+async function storeTogether(
+  trx: Trx,
+  jobs: readonly NewJob[],
+  key: IdempotencyKey | null,
+  answerOf: (rows: readonly JobRow[]) => string,
+  batch: { id: string; total: number } | null,
+  deps: EnqueueDeps,
+): Promise<{ rows: readonly JobRow[]; answer: Answer }> {
+  if (key !== null) {
+    const reservation = await reserveKey(trx, key);
+    if (reservation.kind === 'replay')
+      return { rows: [], answer: { status: reservation.status, body: reservation.response, isReplayed: true } };
+    if (reservation.kind === 'reused') throw keyReused();
+  }
+  const [tenant] = jobs;
+  if (batch && tenant)
+    await trx
+      .insertInto('waybill.batches')
+      .values({ id: batch.id, tenant_id: tenant.tenantId, total: batch.total })
+      .execute();
+  const rows = await insert(trx, jobs, deps);
+  const body = answerOf(rows);
+  if (key !== null) await storeAnswer(trx, key, 202, body);
+  return { rows, answer: { status: 202, body, isReplayed: false } };
+}
+
+export const keyReused = (): Problem =>
+  new Problem(
+    'idempotency_key_reused',
+    'Cannot repeat the request: the Idempotency-Key was used with another body. Use a new key',
+    { param: 'idempotency-key' },
+  );
+
+function insert(db: Database['kysely'], jobs: readonly NewJob[], { settings }: EnqueueDeps): Promise<JobRow[]> {
+  const windows = new Map(jobs.map((job) => [job.target, windowAtSubmit(job.target, settings())]));
+  return insertJobs(db, jobs, windows);
+}
+
+/** A submit needs an empty backlog anyway, so the least window is enough; throughput is the dispatcher's to read. */
+function windowAtSubmit(target: string, settings: Settings): number {
+  const { provider: id, model } = splitTarget(target);
+  const provider = settings.providers[id];
+  return windowSize(0, provider ? concurrencyOf(provider, model) : 32);
+}
+
+/** Adds the entries of the rows that were marked, in bounded time; wakes the dispatcher for the others. */
+async function ring(rows: readonly JobRow[], { queues, coordination, logger }: EnqueueDeps): Promise<void> {
+  const marked = rows.filter((row) => row.dispatched_at !== null);
+  if (marked.length < rows.length) coordination.publish({ type: 'work' });
+  if (marked.length === 0) return;
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, addTimeoutMs);
+  const added = addJobEntries(queues, marked, 'submitted').catch((error: unknown) =>
+    logger.warn({ err: error, jobs: marked.length }, 'entries could not be added; the sweep will'),
+  );
+  await Promise.race([added, limit.promise]);
+  clearTimeout(timer);
+}
+
+/** The hash of a body, whatever the order of its keys. */
+export function fingerprintOf(body: unknown): string {
+  const canonical = JSON.stringify(body, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+  return createHash('sha256')
+    .update(canonical ?? '')
+    .digest('hex');
+}

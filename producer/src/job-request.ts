@@ -1,0 +1,147 @@
+/**
+ * A job as users write it: the same object in `POST /v1/jobs`, in bulk, in a JSONL file and on the command line.
+ *
+ * A field that is accepted is obeyed; one of the design that is not built yet is refused by name.
+ */
+import { type ChatRequest, chatRequestSchema } from '@waybill/shared/chat/request.ts';
+import { durationSchema } from '@waybill/shared/domain/duration.ts';
+import { endpoints, priorities, type Priority } from '@waybill/shared/domain/job.ts';
+import type { ProblemCode } from '@waybill/shared/domain/problem.ts';
+import { notSupportedYet, strictObject } from '@waybill/shared/domain/strict-object.ts';
+import { z } from 'zod';
+
+type Refine = (code: ProblemCode, message: string) => { message: string; params: { code: ProblemCode } };
+const as: Refine = (code, message) => ({ message, params: { code } });
+const isVisible = (text: string): boolean => !/[\p{Cc}\p{Cf}]/u.test(text);
+
+const customId = z
+  .string()
+  .min(1)
+  .max(512)
+  .refine((text) => text.isWellFormed(), as('invalid_unicode', 'custom_id holds half a surrogate pair'))
+  .refine(isVisible, as('control_character', 'custom_id holds an invisible or control character'));
+
+const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty']);
+const metadata = z.record(z.string(), z.unknown()).transform((record, context): Record<string, string> => {
+  const refuse = (code: ProblemCode, message: string) => {
+    context.addIssue({ code: 'custom', ...as(code, message) });
+    return z.NEVER;
+  };
+  const entries = Object.entries(record);
+  if (entries.length > 16) return refuse('metadata_limit', `at most 16 keys are allowed, received ${entries.length}`);
+  for (const [key, value] of entries) {
+    if (forbiddenKeys.has(key)) return refuse('forbidden_key', `the key "${key}" is not allowed`);
+    if (key.length === 0 || key.length > 64) return refuse('metadata_limit', 'a key has 1 to 64 characters');
+    if (typeof value !== 'string')
+      return refuse('metadata_limit', `the value of "${key.slice(0, 64)}" must be a string`);
+    if (value.length > 512)
+      return refuse('metadata_limit', `the value of "${key.slice(0, 64)}" is longer than 512 characters`);
+    if (!key.isWellFormed() || !value.isWellFormed())
+      return refuse('invalid_unicode', 'a key or value holds half a surrogate pair');
+    if (!isVisible(key) || value.includes('\u0000'))
+      return refuse('control_character', 'a key or value holds a control character');
+  }
+  return record as Record<string, string>;
+});
+
+const names = (what: string) => z.array(z.string().min(1).max(64)).max(20, `at most 20 ${what} are allowed`);
+const maxAheadMs = 30 * 86_400_000;
+const maxBehindMs = 60_000;
+
+const runAt = z.string().transform((text, context) => {
+  const at = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  const ahead = at - Date.now();
+  if (Number.isNaN(at) || ahead < -maxBehindMs || ahead > maxAheadMs) {
+    context.addIssue({
+      code: 'custom',
+      ...as(
+        'invalid_timestamp',
+        `expected a time such as "2026-12-01T09:00:00Z", from now to 30 days ahead, received ${JSON.stringify(text.slice(0, 40))}`,
+      ),
+    });
+    return z.NEVER;
+  }
+  return new Date(at);
+});
+
+const endpoint = z
+  .string()
+  .refine(
+    (path) => (endpoints as readonly string[]).includes(path),
+    as('unsupported_endpoint', `this version takes jobs for ${endpoints.join(', ')}`),
+  );
+
+const options = {
+  custom_id: customId.nullish(),
+  priority: z.enum(priorities).nullish(),
+  require: names('labels').nullish(),
+  exclude_providers: names('providers').nullish(),
+  attempt_timeout: durationSchema({ min: 1_000, max: 24 * 3_600_000 }).nullish(),
+  expires_in: durationSchema({ min: 1_000 }).nullish(),
+  run_at: runAt.nullish(),
+  webhook_url: z.string().min(1).nullish(),
+  metadata: metadata.nullish(),
+  max_cost_usd: notSupportedYet('max_cost_usd'),
+  conversation: notSupportedYet('conversation'),
+};
+
+const line = strictObject({
+  ...options,
+  method: z.literal('POST').nullish(),
+  url: endpoint.nullish(),
+  endpoint: endpoint.nullish(),
+  body: chatRequestSchema,
+});
+const shorthand = strictObject({ ...options, model: z.string().min(1).max(256), prompt: z.string() });
+
+export interface JobRequest {
+  readonly customId: string | null;
+  readonly endpoint: '/v1/chat/completions';
+  readonly request: ChatRequest;
+  readonly priority: Priority;
+  readonly require: readonly string[];
+  readonly excludeProviders: readonly string[];
+  readonly attemptTimeoutMs: number | null;
+  readonly expiresInMs: number | null;
+  readonly runAt: Date | null;
+  readonly webhookUrl: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+type Parsed =
+  | { readonly kind: 'ok'; readonly job: JobRequest }
+  | { readonly kind: 'faults'; readonly error: z.core.$ZodError };
+
+/** `{ "model": …, "prompt": … }` is short for a body with one user message. */
+export function parseJobRequest(value: unknown): Parsed {
+  const isShort = typeof value === 'object' && value !== null && 'prompt' in value && !('body' in value);
+  if (!isShort) {
+    const parsed = line.safeParse(value);
+    return parsed.success
+      ? { kind: 'ok', job: toJob(parsed.data, parsed.data.body) }
+      : { kind: 'faults', error: parsed.error };
+  }
+  const parsed = shorthand.safeParse(value);
+  if (!parsed.success) return { kind: 'faults', error: parsed.error };
+  const { model, prompt, ...rest } = parsed.data;
+  const body = chatRequestSchema.safeParse({ model, messages: [{ role: 'user', content: prompt }] });
+  return body.success ? { kind: 'ok', job: toJob(rest, body.data) } : { kind: 'faults', error: body.error };
+}
+
+function toJob(data: Omit<z.infer<typeof shorthand>, 'model' | 'prompt'>, request: ChatRequest): JobRequest {
+  return {
+    customId: data.custom_id ?? null,
+    endpoint: '/v1/chat/completions',
+    request,
+    priority: data.priority ?? 'normal',
+    require: data.require ?? [],
+    excludeProviders: data.exclude_providers ?? [],
+    attemptTimeoutMs: data.attempt_timeout ?? null,
+    expiresInMs: data.expires_in ?? null,
+    runAt: data.run_at ?? null,
+    webhookUrl: data.webhook_url ?? null,
+    metadata: data.metadata ?? {},
+  };
+}

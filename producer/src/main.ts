@@ -1,0 +1,132 @@
+/** The API process: the HTTP server around the application, with its limits and its end. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { createHmac } from 'node:crypto';
+import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { newId } from '@waybill/shared/domain/ids.ts';
+import { Problem } from '@waybill/shared/domain/problem.ts';
+import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
+import type { ReceiverPolicy } from '@waybill/shared/security/receiver-address.ts';
+import type { Sealer } from '@waybill/shared/security/seal.ts';
+import type { Database } from '@waybill/shared/store/database.ts';
+import type { Logger } from '@waybill/shared/telemetry/logger.ts';
+import type { Router } from 'express';
+import { createApp } from './app.ts';
+import { type Authenticator, createAuthenticator } from './authentication.ts';
+import { createCursors } from './cursor.ts';
+import { createEnqueue } from './enqueue.ts';
+import { problemJson } from './problems.ts';
+import { maxBodyBytes } from './read-body.ts';
+import { createReceivers } from './receivers.ts';
+import { createWaiter } from './wait.ts';
+
+const maxHeaderBytes = 16 * 1024;
+const headersTimeoutMs = 15_000;
+const requestTimeoutMs = 60_000;
+
+export interface ApiOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly database: Database;
+  readonly queues: QueueBackend;
+  readonly coordination: Coordination;
+  readonly settings: () => Settings;
+  readonly sealer: Sealer;
+  readonly masterKey: Uint8Array;
+  readonly adminKey: string;
+  readonly receivers: ReceiverPolicy;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly mounts: (authenticator: Authenticator) => readonly { path: string; router: Router }[];
+}
+
+export interface Api {
+  readonly url: string;
+  /** No new requests; the running ones get a while to end. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export async function startApi(options: ApiOptions): Promise<Api> {
+  let isStopping = false;
+  const server: Server = createServer({
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: 10_000,
+  });
+  const self = () => ({ host: options.host, port: (server.address() as AddressInfo | null)?.port ?? 0 });
+  const authenticator = createAuthenticator(options.database, options.adminKey);
+  const receivers = createReceivers(options.receivers, self);
+  const app = createApp(
+    {
+      ...options,
+      authenticator,
+      enqueue: createEnqueue({ ...options, receivers }),
+      cursors: createCursors(createHmac('sha256', options.masterKey).update('cursors').digest()),
+      waiter: createWaiter(options.coordination),
+      isStopping: () => isStopping,
+    },
+    options.mounts(authenticator),
+  );
+  server.on('request', app);
+  server.on('checkContinue', (request, response) => {
+    if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return refuseContinue(response);
+    response.writeContinue();
+    server.emit('request', request, response);
+  });
+  server.on('clientError', answerClientError);
+  await listen(server, options.host, options.port);
+  const { port } = self();
+  return {
+    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    async stop(graceMs) {
+      isStopping = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const force = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(force);
+    },
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why =
+        cause.code === 'EADDRINUSE'
+          ? 'another program listens there'
+          : cause.code === 'EACCES'
+            ? 'ports below 1024 need more rights'
+            : String(cause.code);
+      reject(
+        new Problem('port_in_use', `Cannot listen on ${host}:${port}: ${why}. Set WAYBILL_PORT to another port`, {
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, () => resolve());
+  });
+}
+
+function refuseContinue(response: ServerResponse): void {
+  const problem = new Problem('payload_too_large', `Cannot read the body: it is larger than ${maxBodyBytes} bytes`);
+  response.writeHead(problem.status, { 'content-type': 'application/json', connection: 'close' });
+  response.end(JSON.stringify(problemJson(problem, newId('req'))));
+}
+
+/** What Node refuses before there is a request, in our own form. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) return void socket.destroy();
+  const problem =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new Problem('headers_too_large', `Cannot read the request: its headers are larger than ${maxHeaderBytes} bytes`)
+      : new Problem('invalid_http', 'Cannot read the request: it is not valid HTTP/1.1');
+  const requestId = newId('req');
+  const body = JSON.stringify(problemJson(problem, requestId));
+  socket.end(
+    `HTTP/1.1 ${problem.status} Error\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-request-id: ${requestId}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

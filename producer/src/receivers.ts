@@ -1,0 +1,64 @@
+/**
+ * Checks a webhook address when a job is accepted: its text, that it is not this server, and every address its name
+ * has now. The connected socket is checked again at each delivery.
+ */
+import { lookup } from 'node:dns/promises';
+import { Problem } from '@waybill/shared/domain/problem.ts';
+import { isAllowedAddress, parseReceiverUrl, type ReceiverPolicy } from '@waybill/shared/security/receiver-address.ts';
+
+const lookupTimeoutMs = 2_000;
+const rememberedHosts = 1_000;
+const rememberMs = 60_000;
+
+export interface Receivers {
+  /** The address in normal form. @throws Problem */
+  check(url: string, param: string): Promise<string>;
+}
+
+/** @param self host and port this server listens on */
+export function createReceivers(policy: ReceiverPolicy, self: () => { host: string; port: number }): Receivers {
+  const remembered = new Map<string, { isAllowed: boolean; untilMs: number }>();
+  const isAllowedHost = async (hostname: string): Promise<boolean> => {
+    const known = remembered.get(hostname);
+    if (known && known.untilMs > Date.now()) return known.isAllowed;
+    if (remembered.size >= rememberedHosts) remembered.clear();
+    const isAllowed = (await addressesOf(hostname)).every((address) => isAllowedAddress(address, policy));
+    remembered.set(hostname, { isAllowed, untilMs: Date.now() + rememberMs });
+    return isAllowed;
+  };
+  return {
+    async check(text, param) {
+      const href = parseReceiverUrl(text, policy, param);
+      const url = new URL(href);
+      const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+      const own = self();
+      if (port === own.port && ['127.0.0.1', 'localhost', '[::1]', own.host].includes(url.hostname)) {
+        throw new Problem('url_self', 'Cannot send webhooks to this address: it is this server itself', { param });
+      }
+      if (!(await isAllowedHost(url.hostname.replace(/^\[|\]$/g, '')))) {
+        throw new Problem(
+          'url_private_address',
+          `Cannot send webhooks to this address: ${url.hostname.slice(0, 80)} resolves to a private address; add its network to webhooks.allow_networks to allow it`,
+          { param },
+        );
+      }
+      return href;
+    },
+  };
+}
+
+/** Every address of a name; none when it does not resolve now, which the delivery will find out and retry. */
+async function addressesOf(hostname: string): Promise<string[]> {
+  const limit = Promise.withResolvers<string[]>();
+  const timer = setTimeout(() => limit.resolve([]), lookupTimeoutMs);
+  try {
+    return await Promise.race([
+      lookup(hostname, { all: true }).then((all) => all.map((each) => each.address)),
+      limit.promise,
+    ]);
+  } catch {
+    return [];
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The environment, read once at start. Nothing else in the project reads `process.env`.
+ *
+ * Variables of other tools that people bring along are honoured where this version has what they ask for, and
+ * refused by name where it does not: a setting that is silently ignored is worse than an error.
+ */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { durationSchema, parseDuration } from '../domain/duration.ts';
+import type { Fault } from '../domain/strict-object.ts';
+import { faultsOf } from '../domain/strict-object.ts';
+import { presetIds } from '../providers/presets.ts';
+import { modeSchema } from './schema.ts';
+
+const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+const flag = z
+  .enum(['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'])
+  .transform((text) => ['true', '1', 'yes', 'on'].includes(text));
+const seconds = z.coerce
+  .number()
+  .positive()
+  .max(3_600)
+  .transform((value) => Math.round(value * 1_000));
+const refused = (why: string) =>
+  z.string().transform((_, context) => {
+    context.addIssue({
+      code: 'custom',
+      message: `is not supported yet; unset it (${why})`,
+      params: { code: 'not_supported_yet' },
+    });
+    return z.NEVER;
+  });
+
+const providerName = z.string().transform((name) => name.trim().toLowerCase().replaceAll('_', '-'));
+const providerList = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== ''),
+);
+
+const masterKey = z.string().transform((text, context) => {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length === 32 && bytes.some((byte) => byte !== 0)) return bytes;
+  context.addIssue({
+    code: 'custom',
+    message: `expected 32 random bytes as base64, such as "openssl rand -base64 32" prints, received ${bytes.length} bytes`,
+    params: { code: 'invalid_value' },
+  });
+  return z.NEVER;
+});
+
+const firstByteByProvider = z.string().transform((text, context): Record<string, number> => {
+  const out: Record<string, number> = {};
+  for (const item of text.split(',').filter((each) => each.trim() !== '')) {
+    const [name, value] = item.split(':').map((part) => part.trim());
+    const ms = Number.isNaN(Number(value)) ? parseDuration(value ?? '') : Number(value) * 1_000;
+    if (!name || ms === null || ms < 100 || ms > 3_600_000) {
+      context.addIssue({
+        code: 'custom',
+        message: `expected items such as "ollama:20" (seconds), received ${JSON.stringify(item.slice(0, 60))}`,
+        params: { code: 'invalid_value' },
+      });
+      return z.NEVER;
+    }
+    out[name.toLowerCase()] = ms;
+  }
+  return out;
+});
+
+const environmentSchema = z.object({
+  WAYBILL_PORT: optional(z.coerce.number().int().min(0).max(65_535)),
+  WAYBILL_HOST: optional(
+    z.string().refine((host) => host === 'localhost' || isIP(host) !== 0, 'expected an IP address or "localhost"'),
+  ),
+  WAYBILL_CONFIG: optional(z.string()),
+  WAYBILL_DATA_DIR: optional(z.string()),
+  WAYBILL_MASTER_KEY: optional(masterKey),
+  WAYBILL_ADMIN_KEY: optional(z.string().min(20, 'expected an API key of at least 20 characters')),
+  WAYBILL_DISABLE: optional(providerList),
+  WAYBILL_CLOUD: optional(z.literal('on').or(refused('privacy filters come later'))),
+  DATABASE_URL: optional(refused('this version runs on its embedded database')),
+  REDIS_URL: optional(refused('this version runs on its embedded database')),
+  LOG_LEVEL: optional(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])),
+  XDG_CACHE_HOME: optional(z.string()),
+  LLM_PROVIDER_PRIORITY: optional(providerList),
+  LLM_PROVIDER_TIMEOUTS: optional(firstByteByProvider),
+  LLM_FALLBACK_MODE: optional(modeSchema),
+  LLM_PROVIDER_COOLDOWN_SEC: optional(refused('circuit breakers come later')),
+  OPENAI_BASE_URL: optional(z.url({ protocol: /^https?$/ })),
+  GEMINI_API_URL: optional(z.string()),
+  ENABLE_PROVIDER_SYSTEM: optional(flag),
+  PRIMARY_PROVIDER: optional(providerName),
+  SECONDARY_PROVIDER: optional(providerName),
+  FALLBACK_PROVIDER: optional(providerName),
+  PROVIDER_TIMEOUT: optional(seconds.or(durationSchema({ min: 100, max: 3_600_000 }))),
+  PROVIDER_RETRY_ATTEMPTS: optional(z.coerce.number().int().min(0).max(20)),
+  PROVIDER_LOAD_BALANCE: optional(flag),
+});
+
+export type Environment = z.infer<typeof environmentSchema> & {
+  /** `<PROVIDER>_MODEL` by provider id. */
+  readonly models: Readonly<Record<string, string>>;
+  /** The raw variables, for `${VAR}` in the file, credentials and OTEL_*. */
+  readonly raw: NodeJS.ProcessEnv;
+};
+
+export type EnvironmentResult = { kind: 'ok'; environment: Environment } | { kind: 'faults'; faults: Fault[] };
+
+export function parseEnvironment(env: NodeJS.ProcessEnv): EnvironmentResult {
+  const parsed = environmentSchema.safeParse(env);
+  if (!parsed.success)
+    return {
+      kind: 'faults',
+      faults: faultsOf(parsed.error).map((fault) => ({ ...fault, message: maskValue(fault.message, env[fault.path]) })),
+    };
+  const models: Record<string, string> = {};
+  for (const id of presetIds) {
+    const model = env[`${id.toUpperCase().replaceAll('-', '_')}_MODEL`]?.trim();
+    if (model) models[id] = model;
+  }
+  return { kind: 'ok', environment: { ...parsed.data, models, raw: env } };
+}
+
+/** Zod may quote the value; an environment variable may be a secret. */
+const maskValue = (message: string, value: string | undefined): string =>
+  value && value.length >= 8 ? message.replaceAll(value, '…') : message;

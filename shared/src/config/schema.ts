@@ -1,0 +1,193 @@
+/**
+ * The configuration file: the only source of its types, its errors and its reference page.
+ *
+ * An unknown field is an error that names the closest known one; a field of the design that is not built yet is
+ * refused as `not_supported_yet` by its name. Unset and neutral values pass.
+ */
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import { capabilities } from '../chat/capabilities.ts';
+import { durationSchema } from '../domain/duration.ts';
+import { failureKinds } from '../domain/failure.ts';
+import { parseUsd } from '../domain/money.ts';
+import { notSupportedYet, strictObject } from '../domain/strict-object.ts';
+import { presetIds } from '../providers/presets.ts';
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+const only = (expected: unknown) => (value: unknown) => JSON.stringify(value) === JSON.stringify(expected);
+
+export const providerIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'a provider id has 1 to 40 of a-z 0-9 -, and begins with a letter or digit');
+const labelSchema = z.string().regex(/^[a-z0-9_-]{1,40}$/, 'a label has 1 to 40 of a-z 0-9 _ -');
+const chainIdSchema = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'a chain name has 1 to 64 of A-Z a-z 0-9 _ . -');
+export const targetSchema = z
+  .string()
+  .max(256)
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}\/\S+$/, 'a target is provider/model, such as "openai/gpt-4.1-mini"');
+
+const usdSchema = z.union([z.string(), z.number()]).transform((value, context) => {
+  const nano = parseUsd(String(value));
+  if (nano !== null) return nano;
+  context.addIssue({
+    code: 'custom',
+    message: `expected US dollars such as "0.40", received ${JSON.stringify(value)}`,
+    params: { code: 'out_of_range' },
+  });
+  return z.NEVER;
+});
+
+const endpointSchema = z
+  .url({ protocol: /^https?$/, error: 'expected an http or https address' })
+  .refine(
+    (url) => !new URL(url).username && !new URL(url).password,
+    'an address holds no user name or password; use credentials',
+  )
+  .transform((url) => url.replace(/\/+$/, ''));
+
+const credentialSchema = strictObject({
+  env: z.string().min(1).optional(),
+  file: z.string().min(1).optional(),
+  account: z.string().min(1).max(64).optional(),
+  stored: notSupportedYet('stored'),
+}).refine(
+  (credential) => (credential.env === undefined) !== (credential.file === undefined),
+  'name one source: env or file',
+);
+
+const limitsSchema = strictObject({
+  concurrency: z.int().min(1).max(300).optional(),
+  rpm: notSupportedYet('rpm'),
+  tpm: notSupportedYet('tpm'),
+  rpd: notSupportedYet('rpd'),
+  tpd: notSupportedYet('tpd'),
+  input_tpm: notSupportedYet('input_tpm'),
+  output_tpm: notSupportedYet('output_tpm'),
+});
+
+export const timeoutsSchema = strictObject({
+  connect: durationSchema({ min: 100, max: 60_000 }).optional(),
+  first_byte: durationSchema({ min: 100, max: 3_600_000 }).optional(),
+  idle: durationSchema({ min: 100, max: 3_600_000 }).optional(),
+  total: durationSchema({ min: 1_000, max: 24 * 3_600_000 }).optional(),
+});
+
+const modelSchema = strictObject({
+  limits: limitsSchema.optional(),
+  defaults: notSupportedYet('defaults', isEmpty),
+  context_window: z.int().min(1).max(100_000_000).optional(),
+  capabilities: z.array(z.enum(capabilities)).optional(),
+  input_usd_per_million: usdSchema.optional(),
+  output_usd_per_million: usdSchema.optional(),
+}).refine((model) => (model.input_usd_per_million === undefined) === (model.output_usd_per_million === undefined), {
+  error: 'give both input_usd_per_million and output_usd_per_million, or neither',
+});
+
+const single = (name: string) => ({ error: `more than one of "${name}" is not supported yet; keep one` });
+
+const providerSchema = strictObject({
+  preset: z.enum(presetIds as [string, ...string[]]).optional(),
+  enabled: z.boolean().optional(),
+  endpoints: z.array(endpointSchema).min(1).max(1, single('endpoints')).optional(),
+  base_url: endpointSchema.optional(),
+  credentials: z.array(credentialSchema).max(1, single('credentials')).optional(),
+  api_key: z.string().min(1).max(512).optional(),
+  labels: z.array(labelSchema).max(20).optional(),
+  limits: limitsSchema.optional(),
+  timeouts: timeoutsSchema.optional(),
+  health: notSupportedYet('health', isEmpty),
+  models: z.record(z.string().min(1).max(200), modelSchema).optional(),
+}).refine(
+  (provider) => provider.base_url === undefined || provider.endpoints === undefined,
+  'base_url is another name of endpoints: give one of them',
+);
+
+const chainItemSchema = z
+  .union([
+    targetSchema,
+    strictObject({
+      target: targetSchema,
+      weight: notSupportedYet('weight', only(1)),
+      params: notSupportedYet('params', isEmpty),
+    }),
+    z.array(z.unknown()).superRefine((_, context) => {
+      context.addIssue({
+        code: 'custom',
+        message: 'a tier (a list within the targets) is not supported yet',
+        params: { code: 'not_supported_yet' },
+      });
+    }),
+  ])
+  .transform((item) => (typeof item === 'string' ? item : Array.isArray(item) ? '' : item.target));
+
+const laterStrategies = ['cheapest', 'fastest', 'balanced', 'scored'];
+const oneOf = <const Built extends readonly [string, ...string[]]>(
+  name: string,
+  built: Built,
+  later: readonly string[],
+) =>
+  z.string().transform((value, context): Built[number] => {
+    if ((built as readonly string[]).includes(value)) return value;
+    const isLater = later.includes(value);
+    context.addIssue({
+      code: 'custom',
+      message: isLater
+        ? `${name} "${value}" is not supported yet; use ${built.join(' or ')}`
+        : `${name} must be ${built.join(' or ')}, received "${value.slice(0, 40)}"`,
+      params: { code: isLater ? 'not_supported_yet' : 'invalid_value' },
+    });
+    return z.NEVER;
+  });
+
+export const modeSchema = oneOf('mode', ['graceful', 'immediate'], ['manual']);
+const patience = z.union([z.literal('wait').transform(() => null), durationSchema()]);
+
+export const chainSchema = strictObject({
+  targets: z.array(chainItemSchema).min(1).max(32),
+  strategy: oneOf('strategy', ['ordered', 'round_robin'], laterStrategies).optional(),
+  mode: modeSchema.optional(),
+  same_target_retries: z.int().min(0).max(20).optional(),
+  max_attempts: z.int().min(1).max(100).optional(),
+  on_limit: strictObject({
+    interactive: patience.optional(),
+    normal: patience.optional(),
+    bulk: patience.optional(),
+  }).optional(),
+  backoff: strictObject({
+    initial: durationSchema({ min: 1, max: 600_000 }).optional(),
+    factor: z.number().min(1).max(10).optional(),
+    max: durationSchema({ min: 1, max: 3_600_000 }).optional(),
+    jitter: z.enum(['full', 'none']).optional(),
+  }).optional(),
+  on: z.partialRecord(z.enum(failureKinds as [string, ...string[]]), z.enum(['retry', 'fallback', 'fail'])).optional(),
+  timeouts: timeoutsSchema.optional(),
+  last_resort: notSupportedYet('last_resort'),
+});
+
+const networkSchema = z.string().refine((text) => ipaddr.isValidCIDR(text), 'expected a network such as "10.0.0.0/8"');
+
+export const configSchema = strictObject({
+  providers: z.record(providerIdSchema, providerSchema.nullable()).optional(),
+  chains: z.record(chainIdSchema, chainSchema).optional(),
+  webhooks: strictObject({
+    allow_networks: z.array(networkSchema).max(100).optional(),
+    timeout: durationSchema({ min: 100, max: 60_000 }).optional(),
+  }).optional(),
+  breaker: notSupportedYet('breaker', isEmpty),
+  privacy: notSupportedYet(
+    'privacy',
+    (value) => isEmpty(value) || only({ cloud: 'on' })(value) || only({ cloud: true })(value),
+  ),
+  budgets: notSupportedYet('budgets', isEmpty),
+  tenants: notSupportedYet(
+    'tenants',
+    (value) => isEmpty(value) || only({ default: { weight: 1 } })(value) || only({ default: {} })(value),
+  ),
+  retention: notSupportedYet('retention', isEmpty),
+  telemetry: notSupportedYet('telemetry', (value) => isEmpty(value) || only({ capture_content: false })(value)),
+}).nullable();
+
+export type ConfigFile = NonNullable<z.infer<typeof configSchema>>;
+export type ProviderFile = NonNullable<NonNullable<ConfigFile['providers']>[string]>;
+export type ChainFile = NonNullable<ConfigFile['chains']>[string];

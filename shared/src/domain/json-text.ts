@@ -1,0 +1,134 @@
+/**
+ * Reads JSON from outside, with the limits that keep the rest safe.
+ *
+ * Depth is checked on the text, before parsing: 14 KB of brackets parse, and then break `JSON.stringify`, every
+ * recursive reader and the embedded database. The same limits hold for requests, JSONL lines and provider answers.
+ */
+import { Problem } from './problem.ts';
+
+export const jsonLimits = { depth: 64, properties: 1_000, items: 10_000 } as const;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+
+/** Decodes UTF-8 and strips a byte order mark. Throws `invalid_utf8`. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new Problem('invalid_utf8', `Cannot decode the text: not UTF-8 at byte ${firstInvalidByte(bytes)}`, {
+      cause,
+    });
+  }
+}
+
+function firstInvalidByte(bytes: Uint8Array): number {
+  const lenient = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(bytes);
+  let offset = 0;
+  for (const char of lenient) {
+    const isReplacement = char === '\uFFFD';
+    if (isReplacement && !(bytes[offset] === 0xef && bytes[offset + 1] === 0xbf && bytes[offset + 2] === 0xbd))
+      return offset;
+    offset += Buffer.byteLength(char);
+  }
+  return offset;
+}
+
+/**
+ * Parses JSON text within the limits.
+ * @throws Problem `json_too_deep too_many_properties too_many_items number_out_of_range invalid_json forbidden_key`
+ */
+export function parseJson(text: string, limits: { items?: number } = {}): unknown {
+  checkStructure(text, limits.items ?? jsonLimits.items);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Problem('invalid_json', `Cannot parse the JSON: ${positionOf(cause, text)}`, { cause });
+  }
+}
+
+/** As `parseJson`, and the top level must be an object. */
+export function parseJsonObject(text: string): Record<string, unknown> {
+  const value = parseJson(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const what = value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+    throw new Problem('body_must_be_object', `Cannot use the JSON: the top level must be an object, received ${what}`);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** V8 quotes the text around an error, which may be a prompt; only the position is passed on. */
+function positionOf(cause: unknown, text: string): string {
+  const match = /position (\d+)/.exec(cause instanceof Error ? cause.message : '');
+  const at = match?.[1] === undefined ? text.length : Number(match[1]);
+  const line = text.slice(0, at).split('\n').length;
+  return at >= text.length
+    ? `it ends too early, at position ${text.length}`
+    : `unexpected character at position ${at} (line ${line})`;
+}
+
+interface Container {
+  readonly isObject: boolean;
+  count: number;
+}
+
+/** One pass over the text: nesting, sizes, keys and numbers. Malformed text is left to `JSON.parse`. */
+function checkStructure(text: string, maxItems: number): void {
+  const open: Container[] = [];
+  for (let i = 0; i < text.length; i += 1) {
+    const c = text.charCodeAt(i);
+    if (c === 0x22) {
+      const end = endOfString(text, i);
+      if (text.startsWith('__proto__', i + 1) && end === i + 10 && /^\s*:/.test(text.slice(end + 1, end + 20))) {
+        throw new Problem('forbidden_key', 'Cannot accept the JSON: the key "__proto__" is not allowed');
+      }
+      i = end;
+    } else if (c === 0x7b || c === 0x5b) {
+      open.push({ isObject: c === 0x7b, count: 1 });
+      if (open.length > jsonLimits.depth) {
+        throw new Problem('json_too_deep', `Cannot accept the JSON: it nests deeper than ${jsonLimits.depth} levels`);
+      }
+    } else if (c === 0x7d || c === 0x5d) open.pop();
+    else if (c === 0x2c) countItem(open.at(-1), maxItems);
+    else if (c === 0x2d || (c >= 0x30 && c <= 0x39)) i = checkNumber(text, i);
+  }
+}
+
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i += 1) {
+    const c = text.charCodeAt(i);
+    if (c === 0x5c) i += 1;
+    else if (c === 0x22) return i;
+  }
+  return text.length;
+}
+
+function countItem(container: Container | undefined, maxItems: number): void {
+  if (!container) return;
+  container.count += 1;
+  if (container.isObject && container.count > jsonLimits.properties) {
+    throw new Problem(
+      'too_many_properties',
+      `Cannot accept the JSON: an object has more than ${jsonLimits.properties} properties`,
+    );
+  }
+  if (!container.isObject && container.count > maxItems) {
+    throw new Problem('too_many_items', `Cannot accept the JSON: a list has more than ${maxItems} items`);
+  }
+}
+
+/** Refuses numbers that a double cannot hold: beyond 2^53, overflowing, vanishing, or minus zero. */
+function checkNumber(text: string, start: number): number {
+  let end = start + 1;
+  while (end < text.length && /[0-9.eE+-]/.test(text.charAt(end))) end += 1;
+  const source = text.slice(start, end);
+  const value = Number(source);
+  const isLostInteger = /^-?\d+$/.test(source) && !Number.isSafeInteger(value);
+  const isVanished = value === 0 && /[1-9]/.test(source.split(/[eE]/)[0] ?? '');
+  if (!Number.isNaN(value) && (isLostInteger || isVanished || !Number.isFinite(value) || Object.is(value, -0))) {
+    throw new Problem(
+      'number_out_of_range',
+      `Cannot accept the JSON: the number ${source.slice(0, 40)} cannot be held exactly`,
+    );
+  }
+  return end - 1;
+}

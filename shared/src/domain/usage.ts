@@ -1,0 +1,30 @@
+/**
+ * Token usage of one attempt. `inputTokens` and `outputTokens` are totals; the other fields are parts of them.
+ *
+ * Providers disagree (Anthropic's `input_tokens` leaves cached tokens out, Gemini's candidates leave thoughts
+ * out); dialects convert to this one shape, so that nothing is billed twice.
+ */
+import { z } from 'zod';
+
+const tokens = z.int().nonnegative();
+export const usageSchema = z.object({
+  inputTokens: tokens,
+  outputTokens: tokens,
+  cacheReadTokens: tokens.default(0),
+  cacheWriteTokens: tokens.default(0),
+  /** The part of `cacheWriteTokens` that is kept for one hour, which costs more. */
+  cacheWrite1hTokens: tokens.default(0),
+  reasoningTokens: tokens.default(0),
+});
+export type Usage = z.infer<typeof usageSchema>;
+
+/** Usage as users read it, in the names of the Chat Completions API. */
+export function toUsageJson(usage: Usage) {
+  return {
+    prompt_tokens: usage.inputTokens,
+    completion_tokens: usage.outputTokens,
+    total_tokens: usage.inputTokens + usage.outputTokens,
+    prompt_tokens_details: { cached_tokens: usage.cacheReadTokens, cache_write_tokens: usage.cacheWriteTokens },
+    completion_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * The fields of a provider's error that classification reads, whatever shape the body has.
+ *
+ * Only these short, structured fields leave this file: error texts echo prompts and keys, so a stored message is
+ * made from our own words, the status and the code.
+ */
+import { failureKinds, type FailureKind } from '../domain/failure.ts';
+
+export interface ErrorBody {
+  /** `error.code`, `error.type` and `error.details.error_code` in lower case; empty when absent. */
+  readonly code: string;
+  readonly type: string;
+  readonly detail: string;
+  readonly param: string;
+  /** For matching only, never stored. */
+  readonly text: string;
+}
+
+export function readErrorBody(body: string): ErrorBody {
+  const empty: ErrorBody = { code: '', type: '', detail: '', param: '', text: body.slice(0, 8_192).toLowerCase() };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    return empty;
+  }
+  const root = record(Array.isArray(parsed) ? parsed[0] : parsed);
+  const error = typeof root.error === 'string' ? { message: root.error } : record(root.error ?? root);
+  const text = [error.message, root.message, root.detail]
+    .map((part) => (typeof part === 'string' ? part : JSON.stringify(part ?? '')))
+    .join(' ');
+  return {
+    code: word(error.code),
+    type: word(error.type ?? record(error.metadata).error_type),
+    detail: word(record(error.details).error_code ?? record(error.metadata).limit_source),
+    param: word(error.param),
+    text: text.slice(0, 8_192).toLowerCase(),
+  };
+}
+
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+const word = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' ? String(value).toLowerCase().slice(0, 100) : '';
+
+/** One row of a dialect's error table; the first that matches wins. An absent condition matches everything. */
+export interface ErrorRow {
+  readonly status?: readonly number[];
+  readonly code?: readonly string[];
+  readonly type?: readonly string[];
+  readonly detail?: readonly string[];
+  /** Last resort: the provider declares its texts unstable. */
+  readonly text?: RegExp;
+  readonly kind: FailureKind;
+}
+
+/** What a bare status means when nothing more specific matched. */
+export const statusRows: readonly ErrorRow[] = [
+  { status: [401], kind: 'auth' },
+  { status: [402], kind: 'billing' },
+  { status: [403], kind: 'permission' },
+  { status: [404], kind: 'model_not_found' },
+  { status: [408, 504, 524], kind: 'timeout' },
+  { status: [409, 425], kind: 'server_error' },
+  { status: [413], kind: 'too_large' },
+  { status: [400, 422], kind: 'invalid_request' },
+  { status: [429], kind: 'rate_limit' },
+  { status: [498], kind: 'capacity_tier' },
+  { status: [499], kind: 'cancelled' },
+  { status: [501], kind: 'unsupported_feature' },
+  { status: [503, 529], kind: 'overloaded' },
+  { status: [500, 502], kind: 'server_error' },
+];
+
+export function classify(status: number, body: ErrorBody, rows: readonly ErrorRow[]): FailureKind {
+  const found = [...rows, ...statusRows].find(
+    (row) =>
+      (!row.status || row.status.includes(status)) &&
+      (!row.code || row.code.includes(body.code)) &&
+      (!row.type || row.type.includes(body.type)) &&
+      (!row.detail || row.detail.includes(body.detail)) &&
+      (!row.text || row.text.test(body.text)),
+  );
+  if (found) return found.kind;
+  return status >= 500 ? 'server_error' : 'unknown';
+}
+
+/** `HTTP 429 rate_limit_exceeded`: enough to act on, nothing of the caller's. */
+export function errorMessage(status: number, body: ErrorBody): string {
+  const code = [body.detail, body.code, body.type].find(
+    (part) => /^[a-z0-9_.-]{1,64}$/.test(part) && part !== String(status),
+  );
+  return code === undefined ? `HTTP ${status}` : `HTTP ${status} ${code}`;
+}
+
+export const isFailureKind = (value: string): value is FailureKind => (failureKinds as string[]).includes(value);

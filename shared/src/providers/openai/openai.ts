@@ -1,0 +1,14 @@
+/** The `openai` dialect: OpenAI itself and every server that speaks its Chat Completions. */
+import type { Dialect } from '../dialect.ts';
+import { readError } from './errors.ts';
+import { createStreamReader, readAnswer } from './read-answer.ts';
+import { writeRequest } from './write-request.ts';
+
+export const openaiDialect: Dialect = {
+  name: 'openai',
+  lacks: [],
+  writeRequest,
+  readAnswer,
+  createStreamReader,
+  readError,
+};

@@ -1,0 +1,18 @@
+/** Reads a provider's JSON: bounded like every JSON from outside, and only the fields we know. */
+import { parseJson } from '../domain/json-text.ts';
+
+/** A provider may list more than a caller may send (logprobs): the depth limit holds, the item limit is wider. */
+export function parseProviderJson(text: string): unknown {
+  return parseJson(text, { items: 1_000_000 });
+}
+
+export type Json = Record<string, unknown>;
+export const asRecord = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+export const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+export const asText = (value: unknown): string => (typeof value === 'string' ? value : '');
+export const asTextOrNull = (value: unknown): string | null =>
+  typeof value === 'string' && value !== '' ? value : null;
+/** A token count; anything but a whole number from 0 up is not reported. */
+export const asCount = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;

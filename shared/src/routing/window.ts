@@ -1,0 +1,13 @@
+/**
+ * How many entries of a target may wait in its queue: about four seconds of its throughput.
+ *
+ * Small, so that a tenant arriving now waits seconds and Redis stays small whatever the backlog; large enough that
+ * the pool never runs dry between two rounds of the dispatcher.
+ */
+const secondsOfWork = 4;
+const ceiling = 1_000;
+
+export function windowSize(throughputPerSecond: number, concurrency: number): number {
+  const least = 2 * concurrency;
+  return Math.round(Math.min(Math.max(throughputPerSecond * secondsOfWork, least), Math.max(ceiling, least)));
+}

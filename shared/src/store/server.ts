@@ -1,0 +1,55 @@
+/** The server store: PostgreSQL 13 or newer through `pg`, with the same shape as the embedded one. */
+import pg from 'pg';
+import type { Pool, PoolClient, Store } from './database.ts';
+
+export interface ServerOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+}
+
+export function openServerStore({ url, maxConnections }: ServerOptions): Store {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    keepAlive: true,
+    connectionTimeoutMillis: 5_000,
+    // BullMQ's statements name no schema; ours always do.
+    options: '-c search_path=bullmq',
+  });
+  // An idle connection that drops is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return { pool: rollbackOnRelease(pool), close: () => pool.end() };
+}
+
+/** A client released inside a transaction would hand it to the next borrower; it is rolled back first. */
+function rollbackOnRelease(pool: pg.Pool): Pool {
+  const wrapped: Pool = {
+    options: { keepAlive: true },
+    on: (event, listener) => pool.on(event, listener),
+    end: () => pool.end(),
+    query: (text, values) => pool.query(text as string, values) as never,
+    async connect() {
+      const client = await pool.connect();
+      const query = client.query.bind(client);
+      const release = client.release.bind(client);
+      let isOpen = false;
+      client.query = ((text: string, values?: unknown[]) => {
+        const sql = typeof text === 'string' ? text.trimStart() : '';
+        if (/^(begin|start transaction)/i.test(sql)) isOpen = true;
+        if (/^(commit|end|rollback(?!\s+to))/i.test(sql)) isOpen = false;
+        return query(text, values);
+      }) as never;
+      client.release = (destroy?: boolean | Error) => {
+        client.query = query as never;
+        client.release = release;
+        if (!isOpen || destroy) return release(destroy);
+        void query('rollback').then(
+          () => release(),
+          (error: Error) => release(error),
+        );
+      };
+      return client as unknown as PoolClient;
+    },
+  };
+  return wrapped;
+}

@@ -1,0 +1,66 @@
+/** The statements of the sweep: what a dead process left behind is found by state, in batches. */
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+
+/** Attempts of dead workers become `unknown`; returns how many. */
+export async function closeLostAttempts(database: Database, limit: number): Promise<number> {
+  const { rows } = await sql`
+    with dead as (
+      select a.job_id, a.n, j.tenant_id from waybill.attempts a join waybill.jobs j on j.id = a.job_id
+      where a.status = 'started' and not waybill.is_alive(a.worker_id) limit ${limit}
+    )
+    select waybill.mark_unknown(job_id, n, tenant_id) from dead`.execute(database.kysely);
+  return rows.length;
+}
+
+export interface LostJob {
+  readonly id: string;
+  readonly seq: number;
+  readonly is_poisoned: boolean;
+}
+
+/** Jobs in progress at dead workers go back to the backlog with a new seq. */
+export async function requeueLostJobs(database: Database, limit: number): Promise<LostJob[]> {
+  const { rows } = await sql<LostJob>`
+    update waybill.jobs set status = 'queued', seq = seq + 1, claimed_by = null, dispatched_at = null, available_at = now(), precedence = 0
+    where id in (
+      select id from waybill.jobs where status = 'in_progress' and not waybill.is_alive(claimed_by)
+        and not exists (select 1 from waybill.attempts a where a.job_id = waybill.jobs.id and a.status = 'started')
+      limit ${limit} for update skip locked)
+    returning id, seq, waybill.is_poisoned(id) as is_poisoned`.execute(database.kysely);
+  return rows;
+}
+
+export interface DispatchedJob {
+  readonly id: string;
+  readonly seq: number;
+  readonly provider: string;
+}
+
+/** Jobs dispatched a while ago whose entry should be in a queue. */
+export async function dispatchedLongAgo(database: Database, limit: number): Promise<DispatchedJob[]> {
+  return database.kysely
+    .selectFrom('waybill.jobs')
+    .select(['id', 'seq', 'provider'])
+    .where('status', '=', 'queued')
+    .where('dispatched_at', '<', sql<Date>`now() - interval '15 seconds'`)
+    .where('available_at', '<', sql<Date>`now() - interval '15 seconds'`)
+    .orderBy('dispatched_at')
+    .limit(limit)
+    .execute();
+}
+
+/** The entry is gone: back to the backlog under a new seq. */
+export async function returnToBacklog(database: Database, id: string, seq: number): Promise<void> {
+  await database.kysely
+    .updateTable('waybill.jobs')
+    .set({ seq: sql`seq + 1`, dispatched_at: null, precedence: 0 })
+    .where('id', '=', id)
+    .where('seq', '=', seq)
+    .where('status', '=', 'queued')
+    .execute();
+}
+
+export async function forgetExpiredKeys(database: Database): Promise<void> {
+  await sql`delete from waybill.idempotency_keys where expires_at <= now()`.execute(database.kysely);
+}

@@ -1,0 +1,172 @@
+/** The rows as Kysely sees them. Names are those of the database; `int8` and `numeric` arrive as strings. */
+import type { ColumnType, Generated } from 'kysely';
+import type { AttemptStatus } from '../domain/attempt.ts';
+import type { JobStatus, WaitingReason } from '../domain/job.ts';
+
+type Time = ColumnType<Date, Date | string, Date | string>;
+type TimeOrNull = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+type GeneratedTime = ColumnType<Date, Date | string | undefined, Date | string>;
+type BigIntOrNull = ColumnType<string | null, bigint | string | null | undefined, bigint | string | null>;
+
+export interface Tables {
+  'waybill.tenants': {
+    id: string;
+    name: string;
+    weight: Generated<number>;
+    default_webhook_secret: Buffer;
+    created_at: GeneratedTime;
+  };
+  'waybill.api_keys': {
+    id: string;
+    tenant_id: string;
+    name: string;
+    hash: Buffer;
+    scopes: string[];
+    created_at: GeneratedTime;
+    expires_at: TimeOrNull;
+    revoked_at: TimeOrNull;
+  };
+  'waybill.idempotency_keys': {
+    tenant_id: string;
+    scope: string;
+    key: string;
+    fingerprint: string;
+    status: number;
+    response: string;
+    expires_at: Time;
+  };
+  'waybill.webhook_endpoints': {
+    id: string;
+    tenant_id: string;
+    url: string;
+    kind: 'ad_hoc' | 'registered';
+    disabled_at: TimeOrNull;
+    disabled_reason: string | null;
+    created_at: GeneratedTime;
+  };
+  'waybill.batches': { id: string; tenant_id: string; total: number; created_at: GeneratedTime };
+  'waybill.jobs': JobTable;
+  'waybill.payloads': { job_id: string; request: string; output: string | null; output_attempt: number | null };
+  'waybill.attempts': AttemptTable;
+  'waybill.ledger': LedgerTable;
+  'waybill.webhook_deliveries': DeliveryTable;
+  'waybill.workers': {
+    id: string;
+    host: string;
+    pid: number;
+    version: string;
+    started_at: GeneratedTime;
+    lease_until: Time;
+  };
+  'waybill.leases': { name: string; worker_id: string; lease_until: Time };
+  'waybill.server_facts': { name: string; value: string };
+}
+
+export interface JobTable {
+  id: string;
+  tenant_id: string;
+  batch_id: string | null;
+  custom_id: string | null;
+  endpoint: string;
+  status: JobStatus;
+  priority: number;
+  precedence: Generated<number>;
+  requested_model: string;
+  chain: string | null;
+  targets: string[];
+  target: string;
+  provider: string;
+  seq: Generated<number>;
+  run: Generated<number>;
+  attempt: Generated<number>;
+  config_version: string;
+  require: string[];
+  exclude_providers: string[];
+  estimated_tokens: number;
+  attempt_timeout_ms: number | null;
+  expires_in_ms: ColumnType<string, number, number>;
+  metadata: ColumnType<Record<string, string>, string, string>;
+  webhook_endpoint_id: string | null;
+  created_at: GeneratedTime;
+  queued_at: GeneratedTime;
+  run_at: TimeOrNull;
+  available_at: GeneratedTime;
+  dispatched_at: TimeOrNull;
+  deadline_at: Time;
+  started_at: TimeOrNull;
+  finished_at: TimeOrNull;
+  claimed_by: string | null;
+  waiting_reason: WaitingReason | null;
+  waiting_since: TimeOrNull;
+  waiting_until: TimeOrNull;
+  error_kind: string | null;
+  error_message: string | null;
+  trace_id: string | null;
+  traceparent: string | null;
+}
+
+export interface AttemptTable {
+  job_id: string;
+  n: number;
+  run: number;
+  kind: Generated<'call' | 'provider_batch'>;
+  target: string;
+  status: AttemptStatus;
+  failure_kind: string | null;
+  failure_message: string | null;
+  http_status: number | null;
+  worker_id: string;
+  credential: string | null;
+  started_at: GeneratedTime;
+  ended_at: TimeOrNull;
+  duration_ms: number | null;
+  first_byte_ms: number | null;
+  retry_at: TimeOrNull;
+  provider_request_id: string | null;
+  response_model: string | null;
+  usage: string | null;
+  cost_nano: BigIntOrNull;
+  cost_basis: string | null;
+  cost_reason: string | null;
+  warnings: string | null;
+}
+
+export interface LedgerTable {
+  id: Generated<string>;
+  job_id: string;
+  attempt: number;
+  tenant_id: string;
+  provider: string;
+  requested_model: string;
+  response_model: string | null;
+  outcome: string;
+  usage: string | null;
+  cost_nano: BigIntOrNull;
+  cost_basis: string;
+  cost_reason: string | null;
+  price_snapshot: string | null;
+  price_source: string | null;
+  price_version: string | null;
+  corrects_id: string | null;
+  created_at: GeneratedTime;
+}
+
+export interface DeliveryTable {
+  id: string;
+  event_id: string;
+  tenant_id: string;
+  endpoint_id: string;
+  job_id: string;
+  type: string;
+  payload: string;
+  status: Generated<'pending' | 'delivered' | 'failed'>;
+  attempts: Generated<number>;
+  seq: Generated<number>;
+  next_at: GeneratedTime;
+  queued_at: TimeOrNull;
+  last_status: number | null;
+  last_error: string | null;
+  traceparent: string | null;
+  created_at: GeneratedTime;
+  finished_at: TimeOrNull;
+}

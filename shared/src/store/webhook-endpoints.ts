@@ -1,0 +1,29 @@
+/** Receivers of webhooks: one row per tenant and address, which an answer of 410 disables. */
+import { type Kysely, sql } from 'kysely';
+import { newId } from '../domain/ids.ts';
+import type { Database } from './database.ts';
+import type { Tables } from './tables.ts';
+
+/** The endpoint of an ad-hoc address, made at its first use. */
+export async function endpointFor(
+  db: Kysely<Tables>,
+  tenantId: string,
+  url: string,
+): Promise<{ id: string; isDisabled: boolean }> {
+  const inserted = await db
+    .insertInto('waybill.webhook_endpoints')
+    .values({ id: newId('whe'), tenant_id: tenantId, url, kind: 'ad_hoc' })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'url']).doUpdateSet({ url }))
+    .returning(['id', 'disabled_at'])
+    .executeTakeFirstOrThrow();
+  return { id: inserted.id, isDisabled: inserted.disabled_at !== null };
+}
+
+export async function disableEndpoint(database: Database, id: string, reason: string): Promise<void> {
+  await database.kysely
+    .updateTable('waybill.webhook_endpoints')
+    .set({ disabled_at: sql`clock_timestamp()`, disabled_reason: reason })
+    .where('id', '=', id)
+    .where('disabled_at', 'is', null)
+    .execute();
+}

@@ -1,0 +1,56 @@
+/**
+ * A permit for one call: waited for a moment in the slot, then handed back to the queue as a delay.
+ *
+ * Waiting long in the slot would keep the pool from other targets of the same provider.
+ */
+import { randomUUID } from 'node:crypto';
+import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { splitTarget } from '@waybill/shared/domain/job.ts';
+
+const longestWaitInSlotMs = 2_000;
+const pollMs = 250;
+/** How long a job that found no free place stays away. */
+export const turnDelayMs = 1_000;
+
+export type Permit = { readonly kind: 'go'; readonly token: string } | { readonly kind: 'delay' };
+
+export async function takePermit(
+  coordination: Coordination,
+  request: { entryId: string; target: string; workerId: string; provider: ProviderSettings },
+  signal: AbortSignal,
+): Promise<Permit> {
+  const token = randomUUID();
+  const limit = concurrencyOf(request.provider, splitTarget(request.target).model);
+  const startedAt = performance.now();
+  for (;;) {
+    const answer = await coordination.takePermit({
+      token,
+      entryId: request.entryId,
+      target: request.target,
+      workerId: request.workerId,
+      limit,
+    });
+    if (answer.kind === 'go') return { kind: 'go', token };
+    if (signal.aborted || performance.now() - startedAt > longestWaitInSlotMs) return { kind: 'delay' };
+    await freedOrPolled(coordination, request.target, signal);
+  }
+}
+
+/** Resolves when a place on the target may be free. */
+function freedOrPolled(coordination: Coordination, target: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      unsubscribe();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, pollMs);
+    const unsubscribe = coordination.subscribe((message) => {
+      if (message.type === 'permit_freed' && message.target === target) done();
+    });
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

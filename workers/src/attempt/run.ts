@@ -1,0 +1,261 @@
+/**
+ * One entry: permit, claim, call, settle, tell.
+ *
+ * The entry is a doorbell. What it asks for is checked against the job row, and an entry that comes too late, or a
+ * second time, ends quietly.
+ */
+import type { Span } from '@opentelemetry/api';
+import type { ChatRequest } from '@waybill/shared/chat/request.ts';
+import { chainOfTarget } from '@waybill/shared/config/resolve.ts';
+import type { ChainSettings, ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
+import { failureRule } from '@waybill/shared/domain/failure.ts';
+import { splitTarget } from '@waybill/shared/domain/job.ts';
+import { type Entry, entrySchema } from '@waybill/shared/queue/entry.ts';
+import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
+import type { EntryOutcome } from '@waybill/shared/queue/queue.ts';
+import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
+import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
+import { decideRefusal, type Refusal } from '@waybill/shared/routing/decide.ts';
+import { orderTargets } from '@waybill/shared/routing/strategies.ts';
+import { pauseScopeKey, targetFacts } from '@waybill/shared/routing/target-facts.ts';
+import { type Claim, claimJob } from '@waybill/shared/store/claim.ts';
+import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
+import type { JobRow } from '@waybill/shared/store/jobs.ts';
+import { noteWaiting, redirectQueuedJob } from '@waybill/shared/store/settle.ts';
+import { returnToBacklog } from '@waybill/shared/store/sweep.ts';
+import { attribute } from '@waybill/shared/telemetry/names.ts';
+import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
+import { windowsOf } from '../dispatch/windows.ts';
+import type { WorkerContext } from '../worker-context.ts';
+import { callTarget } from './call.ts';
+import { type Conclusion, conclude, nextOf } from './conclude.ts';
+import { takePermit, turnDelayMs } from './permit.ts';
+import { settleUntilKnown } from './settle-until-known.ts';
+
+const quiet = (note: string): EntryOutcome => ({ kind: 'done', note });
+
+export async function runEntry(
+  data: unknown,
+  id: string,
+  signal: AbortSignal,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const entry = entrySchema.safeParse(data);
+  if (!entry.success) return quiet('not an entry of this version');
+  const { job, seq, target, tenant, traceparent } = entry.data;
+  const attributes = {
+    [attribute.messagingSystem]: 'bullmq',
+    [attribute.messagingOperation]: 'process',
+    [attribute.messagingDestination]: splitTarget(target).provider,
+    [attribute.messagingId]: id,
+    [attribute.jobId]: job,
+    [attribute.tenantId]: tenant,
+  };
+  return inSpan(
+    `process ${splitTarget(target).provider}`,
+    { kind: 'consumer', attributes, parent: traceparent, isRoot: traceparent === null },
+    async (span) => {
+      const provider = context.settings().providers[splitTarget(target).provider];
+      if (!provider?.enabled) {
+        await returnToBacklog(context.database, job, seq);
+        context.coordination.publish({ type: 'work' });
+        return quiet('returned to the backlog: the provider is not in use');
+      }
+      return permitAndClaim(entry.data, id, provider, signal, span, context);
+    },
+  );
+}
+
+async function permitAndClaim(
+  entry: Entry,
+  id: string,
+  provider: ProviderSettings,
+  signal: AbortSignal,
+  span: Span,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const { database, coordination, lease } = context;
+  const workerId = lease.id();
+  const permit = await takePermit(coordination, { entryId: id, target: entry.target, workerId, provider }, signal);
+  if (permit.kind === 'delay') {
+    await noteWaiting(database, entry.job, entry.seq, 'turn', turnDelayMs);
+    return { kind: 'delay', delayMs: turnDelayMs };
+  }
+  let claim: Claim;
+  try {
+    claim = await claimJob(database, {
+      jobId: entry.job,
+      seq: entry.seq,
+      target: entry.target,
+      workerId,
+      labels: provider.labels,
+      credential: provider.credential?.name ?? null,
+    });
+  } catch (error) {
+    await coordination.givePermitBack(permit.token, entry.target);
+    throw error;
+  }
+  if (claim.kind === 'claimed') return attemptOnce(entry, claim, permit.token, provider, span, context);
+  await coordination.givePermitBack(permit.token, entry.target);
+  return claim.kind === 'stale'
+    ? quiet('stale: the job went on without this entry')
+    : refuse(claim.job, claim.refusal, context);
+}
+
+async function attemptOnce(
+  entry: Entry,
+  claim: Extract<Claim, { kind: 'claimed' }>,
+  token: string,
+  provider: ProviderSettings,
+  span: Span,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const { coordination, now } = context;
+  const { job, history } = claim;
+  const settings = context.settings();
+  span.setAttribute(attribute.attemptNumber, job.attempt);
+  const chain = chainOf(job, settings);
+  const request = JSON.parse(claim.request) as ChatRequest;
+  const startedAt = performance.now();
+  const called = await callTarget(
+    {
+      jobId: job.id,
+      attempt: job.attempt,
+      tenantId: job.tenant_id,
+      target: entry.target,
+      provider,
+      chain,
+      request,
+      attemptTimeoutMs: job.attempt_timeout_ms,
+    },
+    context.transportOf(provider.id),
+    context.calls,
+  ).finally(() => coordination.settlePermit(token, entry.target));
+  const durationMs = performance.now() - startedAt;
+  const windowOf = await windowsOf(coordination, settings);
+  const conclusion = conclude({
+    job,
+    target: entry.target,
+    request,
+    provider,
+    chain,
+    configVersion: settings.version,
+    candidates: await candidatesOf(job, chain, context),
+    history,
+    ...called,
+    durationMs,
+    nowMs: now(),
+    random: context.random(),
+    windowOf,
+  });
+  await pauseScope(conclusion, entry.target, context);
+  const settled = await settleUntilKnown(context.database, conclusion.end, conclusion.next, context.logger);
+  return tellSettled(settled, conclusion, span, context);
+}
+
+async function tellSettled(
+  settled: Awaited<ReturnType<typeof settleUntilKnown>>,
+  { end, next, failure }: Conclusion,
+  span: Span,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const { cost } = end;
+  span.setAttributes({
+    [attribute.attemptOutcome]: settled.kind === 'settled' ? end.status : 'superseded',
+    [attribute.costBasis]: cost.basis,
+  });
+  if (cost.nano !== null) span.setAttribute(attribute.costNanoUsd, Number(cost.nano));
+  if (end.status !== 'succeeded') markFailed(span, failure?.kind ?? 'cancelled');
+  if (settled.kind === 'fence_lost') return quiet('superseded: the job went on without this attempt');
+  if (next.kind !== 'requeue') {
+    await tellEnded(settled, context);
+    return next.kind === 'succeed' ? quiet('succeeded') : { kind: 'failed', note: `failed: ${next.error}` };
+  }
+  span.setAttribute(attribute.nextTarget, next.target);
+  const isFallback = next.target !== end.target;
+  const why = failure ? `${failure.kind}${end.httpStatus === null ? '' : ` (HTTP ${end.httpStatus})`}` : 'stopped';
+  await goOn(
+    settled.job,
+    isFallback ? `fallback: ${why}` : `${next.waiting ?? 'again'}: ${why}`,
+    next.delayMs,
+    context,
+  );
+  return {
+    kind: 'failed',
+    note: isFallback ? `fallback -> ${next.target}: ${why}` : `retry in ${next.delayMs} ms: ${why}`,
+  };
+}
+
+/** The next entry is added here when the settle marked the row; else the dispatcher does it. */
+async function goOn(job: JobRow, reason: string, delayMs: number, context: WorkerContext): Promise<void> {
+  if (job.dispatched_at === null) context.coordination.publish({ type: 'work' });
+  else await addJobEntries(context.queues, [job], reason, delayMs);
+}
+
+async function refuse(job: JobRow, refusal: Refusal, context: WorkerContext): Promise<EntryOutcome> {
+  const settings = context.settings();
+  const decision = decideRefusal(refusal, job.target, await candidatesOf(job, chainOf(job, settings), context));
+  if (decision.kind === 'succeed')
+    throw new Error('Cannot settle a refused claim: it decided to succeed without a call');
+  const next = nextOf(
+    decision,
+    { windowOf: await windowsOf(context.coordination, settings), target: job.target },
+    null,
+  );
+  if (next.kind === 'requeue') {
+    const moved = await redirectQueuedJob(context.database, job.id, job.seq, next);
+    if (moved) await goOn(moved, `fallback: ${refusal}`, next.delayMs, context);
+    return { kind: 'failed', note: `fallback -> ${next.target}: ${refusal}` };
+  }
+  const message =
+    refusal === 'poison'
+      ? 'five attempts in a row ended with their worker; the job itself is the likely cause'
+      : `no target has the labels ${job.require.join(', ')}`;
+  const ended = await failQueuedJob(
+    context.database,
+    job.id,
+    job.seq,
+    decision.kind === 'fail' ? decision.error : 'attempts_exhausted',
+    message,
+  );
+  if (ended) await tellEnded(ended, context);
+  return { kind: 'failed', note: `failed: ${refusal}` };
+}
+
+/** The chain's policy as configured now; a chain that vanished leaves its targets with the default policy. */
+function chainOf(job: JobRow, settings: Settings): ChainSettings {
+  const chain = job.chain === null ? undefined : settings.chains[job.chain];
+  return { ...(chain ?? chainOfTarget(job.requested_model)), targets: job.targets };
+}
+
+async function candidatesOf(
+  job: JobRow,
+  chain: ChainSettings,
+  { settings, coordination, now }: WorkerContext,
+): Promise<Candidate[]> {
+  // The row's targets were filtered by capability when it was accepted, and are in the order of its turn already.
+  const needs = {
+    capabilities: [],
+    estimatedTokens: job.estimated_tokens,
+    require: job.require,
+    excludeProviders: job.exclude_providers,
+  };
+  return candidates(
+    orderTargets(chain.targets, 'ordered', 0),
+    needs,
+    targetFacts(settings(), await coordination.pauses()),
+    now(),
+  );
+}
+
+/** Tells the fleet what not to call for a while. */
+async function pauseScope({ failure, end }: Conclusion, target: string, context: WorkerContext): Promise<void> {
+  const pause = failure ? failureRule(failure.kind).pause : null;
+  if (!failure || !pause) return;
+  const untilMs = end.retryAtMs ?? context.now() + pause.ms;
+  await context.coordination.pause(pauseScopeKey(pause.scope, target), failure.kind, untilMs);
+  context.logger.warn(
+    { target, scope: pause.scope, kind: failure.kind, until: new Date(untilMs).toISOString() },
+    'paused after a failure',
+  );
+}

@@ -1,0 +1,34 @@
+/** The calls this process has open, so that a cancel, a shutdown or a lost lease reaches the socket. */
+import type { StopReason } from '@waybill/shared/providers/transport.ts';
+
+export interface RunningCalls {
+  /** Registers a call until the returned function is called. */
+  open(jobId: string): { readonly signal: AbortSignal; stop(reason: StopReason): void; close(): void };
+  stop(jobId: string, reason: StopReason): void;
+  stopAll(reason: StopReason): void;
+  readonly size: number;
+}
+
+export function createRunningCalls(): RunningCalls {
+  const open = new Map<string, AbortController>();
+  return {
+    open(jobId) {
+      const controller = new AbortController();
+      open.set(jobId, controller);
+      return {
+        signal: controller.signal,
+        stop: (reason) => controller.abort(reason),
+        close() {
+          if (open.get(jobId) === controller) open.delete(jobId);
+        },
+      };
+    },
+    stop: (jobId, reason) => open.get(jobId)?.abort(reason),
+    stopAll(reason) {
+      for (const controller of open.values()) controller.abort(reason);
+    },
+    get size() {
+      return open.size;
+    },
+  };
+}

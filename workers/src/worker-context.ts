@@ -1,0 +1,28 @@
+/** What every part of a worker process shares. Lifetimes belong to `main.ts`. */
+import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { Transport } from '@waybill/shared/providers/transport.ts';
+import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
+import type { ReceiverPolicy } from '@waybill/shared/security/receiver-address.ts';
+import type { Sealer } from '@waybill/shared/security/seal.ts';
+import type { Database } from '@waybill/shared/store/database.ts';
+import type { Logger } from '@waybill/shared/telemetry/logger.ts';
+import type { RunningCalls } from './attempt/running-calls.ts';
+import type { WorkerLease } from './lease.ts';
+
+export interface WorkerContext {
+  readonly database: Database;
+  readonly queues: QueueBackend;
+  readonly coordination: Coordination;
+  /** The settings in force; read anew for every attempt. */
+  readonly settings: () => Settings;
+  readonly transportOf: (providerId: string) => Transport;
+  readonly sealer: Sealer;
+  readonly receivers: ReceiverPolicy;
+  readonly logger: Logger;
+  readonly lease: WorkerLease;
+  readonly calls: RunningCalls;
+  /** From [0, 1). */
+  readonly random: () => number;
+  readonly now: () => number;
+}

@@ -19,6 +19,8 @@ export interface JobList {
   readonly data: JobJson[];
   readonly has_more: boolean;
   readonly next_cursor: string | null;
+  /** With a `batch_id` filter: jobs of the batch by status. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /** An answer of the server that is an error; `code` is one of the catalogue in `docs/errors.md`. */

@@ -4,6 +4,7 @@ import { entryId, isId } from '@waybill/shared/domain/ids.ts';
 import { isFinal, jobStatuses, type JobStatus, splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
+import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
 import { cancelJob, retryJob } from '@waybill/shared/store/job-end.ts';
 import { findJob, type JobView, listJobs, positionOf } from '@waybill/shared/store/jobs.ts';
 import { type Request, type Response, Router } from 'express';
@@ -144,6 +145,8 @@ async function list(request: Request, response: Response, { database, cursors }:
     data: page.map((each) => toJobJson(each)),
     has_more: views.length > limit,
     next_cursor: views.length > limit && last ? cursors.write(tenantId, 'jobs', last.job.id) : null,
+    // Of the whole batch, whatever the other filters: what a progress bar needs.
+    ...(query.batch_id === undefined ? {} : { counts: await batchCounts(database.kysely, tenantId, query.batch_id) }),
   });
 }
 

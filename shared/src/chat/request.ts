@@ -11,7 +11,17 @@ const imagePart = strictObject({
   type: z.literal('image_url'),
   image_url: strictObject({ url: z.string().min(1), detail: z.enum(['auto', 'low', 'high', 'original']).optional() }),
 });
-const contentPart = z.discriminatedUnion('type', [textPart, imagePart], {
+/** Parts of the canonical format that no dialect here can carry. */
+const laterPart = (type: string) =>
+  z.looseObject({ type: z.literal(type) }).transform((_, context) => {
+    context.addIssue({
+      code: 'custom',
+      message: `content part of type "${type}" is not supported yet; use "text" or "image_url"`,
+      params: { code: 'not_supported_yet' },
+    });
+    return z.NEVER;
+  });
+const contentPart = z.discriminatedUnion('type', [textPart, imagePart, laterPart('input_audio'), laterPart('file')], {
   error: (issue) =>
     `content part of type ${JSON.stringify((issue.input as { type?: unknown })?.type ?? null)} is not supported yet; use "text" or "image_url"`,
 });
@@ -119,6 +129,9 @@ export const chatRequestSchema = strictObject({
     (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
   ),
   audio: notSupportedYet('audio'),
+  moderation: notSupportedYet('moderation'),
+  prompt_cache_options: notSupportedYet('prompt_cache_options'),
+  prompt_cache_retention: notSupportedYet('prompt_cache_retention'),
   prediction: notSupportedYet('prediction'),
   web_search_options: notSupportedYet('web_search_options'),
 }).superRefine((request, context) => {

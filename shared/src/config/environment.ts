@@ -17,11 +17,6 @@ const optional = <T extends z.ZodType>(schema: T) =>
 const flag = z
   .enum(['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'])
   .transform((text) => ['true', '1', 'yes', 'on'].includes(text));
-const seconds = z.coerce
-  .number()
-  .positive()
-  .max(3_600)
-  .transform((value) => Math.round(value * 1_000));
 const refused = (why: string) =>
   z.string().transform((_, context) => {
     context.addIssue({
@@ -32,20 +27,32 @@ const refused = (why: string) =>
     return z.NEVER;
   });
 
+/** Cloud providers are allowed: the only answer this version has. */
+const onOnly = z.string().transform((text, context): 'on' => {
+  if (['on', 'true', '1', 'yes'].includes(text)) return 'on';
+  context.addIssue({
+    code: 'custom',
+    message: 'is not supported yet; unset it (privacy filters come later)',
+    params: { code: 'not_supported_yet' },
+  });
+  return z.NEVER;
+});
+
 const providerName = z.string().transform((name) => name.trim().toLowerCase().replaceAll('_', '-'));
 const providerList = z.string().transform((text) =>
   text
     .split(',')
-    .map((name) => name.trim().toLowerCase())
+    .map((name) => name.trim().toLowerCase().replaceAll('_', '-'))
     .filter((name) => name !== ''),
 );
 
 const masterKey = z.string().transform((text, context) => {
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.length === 32 && bytes.some((byte) => byte !== 0)) return bytes;
+  const bytes = Buffer.from(text.trim(), 'base64');
+  const isBase64 = /^[A-Za-z0-9+/_-]+={0,2}$/.test(text.trim());
+  if (isBase64 && bytes.length === 32 && bytes.some((byte) => byte !== 0)) return bytes;
   context.addIssue({
     code: 'custom',
-    message: `expected 32 random bytes as base64, such as "openssl rand -base64 32" prints, received ${bytes.length} bytes`,
+    message: `expected 32 random bytes as base64, such as "openssl rand -base64 32" prints, received ${isBase64 ? `${bytes.length} bytes` : 'other text'}`,
     params: { code: 'invalid_value' },
   });
   return z.NEVER;
@@ -64,7 +71,7 @@ const firstByteByProvider = z.string().transform((text, context): Record<string,
       });
       return z.NEVER;
     }
-    out[name.toLowerCase()] = ms;
+    out[name.toLowerCase().replaceAll('_', '-')] = ms;
   }
   return out;
 });
@@ -79,7 +86,12 @@ const environmentSchema = z.object({
   WAYBILL_MASTER_KEY: optional(masterKey),
   WAYBILL_ADMIN_KEY: optional(z.string().min(20, 'expected an API key of at least 20 characters')),
   WAYBILL_DISABLE: optional(providerList),
-  WAYBILL_CLOUD: optional(z.literal('on').or(refused('privacy filters come later'))),
+  WAYBILL_CLOUD: optional(
+    z
+      .string()
+      .transform((text) => text.toLowerCase())
+      .pipe(onOnly),
+  ),
   DATABASE_URL: optional(refused('this version runs on its embedded database')),
   REDIS_URL: optional(refused('this version runs on its embedded database')),
   LOG_LEVEL: optional(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])),
@@ -94,7 +106,12 @@ const environmentSchema = z.object({
   PRIMARY_PROVIDER: optional(providerName),
   SECONDARY_PROVIDER: optional(providerName),
   FALLBACK_PROVIDER: optional(providerName),
-  PROVIDER_TIMEOUT: optional(seconds.or(durationSchema({ min: 100, max: 3_600_000 }))),
+  PROVIDER_TIMEOUT: optional(
+    z
+      .string()
+      .transform((text) => (/^[\d.]+$/.test(text) ? `${text}s` : text))
+      .pipe(durationSchema({ min: 100, max: 3_600_000 })),
+  ),
   PROVIDER_RETRY_ATTEMPTS: optional(z.coerce.number().int().min(0).max(20)),
   PROVIDER_LOAD_BALANCE: optional(flag),
 });

@@ -8,10 +8,10 @@ import { type Fault, faultsOf } from '../domain/strict-object.ts';
 import { defaultModels } from '../providers/catalogue.ts';
 import { presets } from '../providers/presets.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
-import { type ConfigFile, configSchema } from './schema.ts';
 import type { LocalServer } from './probe.ts';
 import { readConfigFile } from './read-file.ts';
 import { resolveSettings } from './resolve.ts';
+import { type ConfigFile, configSchema } from './schema.ts';
 import type { Settings } from './settings.ts';
 
 const defaultFile = 'waybill.yaml';

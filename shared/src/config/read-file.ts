@@ -79,6 +79,12 @@ function replaceIn(text: string, env: NodeJS.ProcessEnv, path: string, faults: F
     /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
     (_, name: string, fallback: string | undefined) => {
       const value = env[name]?.replace(/\r?\n$/, '');
+      if (value !== undefined && /^(["']).*\1$/s.test(value))
+        faults.push({
+          path,
+          code: 'invalid_config',
+          message: `the environment variable ${name} is wrapped in quotes; remove them`,
+        });
       if (value !== undefined && value !== '') return value;
       if (fallback !== undefined) return fallback;
       faults.push({

@@ -36,15 +36,18 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
   const chains: Record<string, ChainSettings> = {};
   for (const [name, chain] of Object.entries(file.chains ?? {})) {
     checkTargets(name, chain.targets, Object.keys(file.providers ?? {}), faults);
+    const { total, first_byte: firstByte } = chain.timeouts ?? {};
+    if (total !== undefined && firstByte !== undefined && total < firstByte)
+      faults.push(shorterThanFirstByte(`chains.${name}.timeouts`, total, firstByte));
     chains[name] = resolveChain(name, chain);
   }
   if (!chains.default) {
     const targets = defaultTargets(providers, environment);
     if (targets.length > 0) chains.default = resolveChain('default', { targets, ...chainFromEnvironment(environment) });
   }
-  for (const name of environment.WAYBILL_DISABLE ?? []) {
+  for (const [variable, name] of namedInEnvironment(environment)) {
     if (!providers[name])
-      said.push(`WAYBILL_DISABLE names "${name}", which is not configured${nearestHint(name, Object.keys(providers))}`);
+      said.push(`${variable} names "${name}", which is not configured${nearestHint(name, Object.keys(providers))}`);
   }
   const webhooks = {
     allowNetworks: file.webhooks?.allow_networks ?? [],
@@ -52,6 +55,23 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
   };
   const version = versionOf({ providers, chains, webhooks });
   return { settings: { version, providers, chains, webhooks, notes: said }, faults };
+}
+
+/** Providers that variables name: one that is not there must not pass without a word. */
+function namedInEnvironment(environment: Environment): [variable: string, name: string][] {
+  const single = ['PRIMARY_PROVIDER', 'SECONDARY_PROVIDER', 'FALLBACK_PROVIDER'] as const;
+  return [
+    ...(environment.WAYBILL_DISABLE ?? []).map((name): [string, string] => ['WAYBILL_DISABLE', name]),
+    ...(environment.LLM_PROVIDER_PRIORITY ?? []).map((name): [string, string] => ['LLM_PROVIDER_PRIORITY', name]),
+    ...Object.keys(environment.LLM_PROVIDER_TIMEOUTS ?? {}).map((name): [string, string] => [
+      'LLM_PROVIDER_TIMEOUTS',
+      name,
+    ]),
+    ...single.flatMap((variable): [string, string][] => {
+      const name = environment[variable];
+      return name === undefined ? [] : [[variable, name]];
+    }),
+  ];
 }
 
 function resolveProvider(
@@ -76,13 +96,8 @@ function resolveProvider(
     faults.push({ path, code: 'invalid_config', message: 'has no address: name a preset, or give endpoints' });
   const isLocal = preset.isLocal || (file.labels ?? []).includes('local');
   const timeouts = resolveTimeouts(id, file.timeouts, isLocal, environment);
-  if (timeouts.totalMs < timeouts.firstByteMs) {
-    faults.push({
-      path: `${path}.timeouts`,
-      code: 'invalid_config',
-      message: `total (${timeouts.totalMs} ms) is shorter than first_byte (${timeouts.firstByteMs} ms)`,
-    });
-  }
+  if (timeouts.totalMs < timeouts.firstByteMs)
+    faults.push(shorterThanFirstByte(`${path}.timeouts`, timeouts.totalMs, timeouts.firstByteMs));
   const enabled = (file.enabled ?? true) && !(environment.WAYBILL_DISABLE ?? []).includes(id);
   return {
     id,
@@ -99,6 +114,12 @@ function resolveProvider(
     models: Object.fromEntries(Object.entries(file.models ?? {}).map(([model, entry]) => [model, resolveModel(entry)])),
   };
 }
+
+const shorterThanFirstByte = (path: string, totalMs: number, firstByteMs: number): Fault => ({
+  path,
+  code: 'invalid_config',
+  message: `total (${totalMs} ms) is shorter than first_byte (${firstByteMs} ms)`,
+});
 
 function resolveModel(entry: NonNullable<ProviderFile['models']>[string]): ModelSettings {
   const { input_usd_per_million: input, output_usd_per_million: output } = entry;
@@ -140,7 +161,9 @@ function resolveCredential(
   const account = entry?.account ?? 'default';
   const fault = (message: string) => faults.push({ path: `${path}.credentials`, code: 'invalid_config', message });
   if (file.api_key !== undefined) {
-    if (/^(?:sk-|gsk_|AIza)/.test(file.api_key))
+    // `${NAME}` is already replaced here; what came from a variable does not stand in the file.
+    const isFromVariable = Object.values(environment.raw).some((value) => value?.trim() === file.api_key);
+    if (!isFromVariable && /^(?:sk-|gsk_|AIza)/.test(file.api_key))
       notes.push(`${path}.api_key holds a credential in clear; write credentials: [{ env: NAME }] instead`);
     return { name: 'api_key', account, secret: new Secret(file.api_key) };
   }

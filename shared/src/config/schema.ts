@@ -10,12 +10,28 @@ import { capabilities } from '../chat/capabilities.ts';
 import { durationSchema } from '../domain/duration.ts';
 import { failureKinds } from '../domain/failure.ts';
 import { parseUsd } from '../domain/money.ts';
-import { notSupportedYet, strictObject } from '../domain/strict-object.ts';
+import { nearestHint, notSupportedYet, strictObject } from '../domain/strict-object.ts';
 import { presetIds } from '../providers/presets.ts';
 
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 const only = (expected: unknown) => (value: unknown) => JSON.stringify(value) === JSON.stringify(expected);
+
+/** A key's own rule says more than "invalid key in record". */
+const keyRule = {
+  error: (issue: { code?: string; issues?: unknown }) => {
+    const [first] = issue.code === 'invalid_key' ? (issue.issues as { message: string }[]) : [];
+    return first?.message;
+  },
+};
+const failureKindRule = {
+  error: (issue: { code?: string; keys?: unknown }) =>
+    issue.code === 'unrecognized_keys'
+      ? (issue.keys as string[])
+          .map((key) => `unknown failure kind "${key.slice(0, 64)}"${nearestHint(key, failureKinds)}`)
+          .join(', ')
+      : undefined,
+};
 
 export const providerIdSchema = z
   .string()
@@ -97,7 +113,7 @@ const providerSchema = strictObject({
   limits: limitsSchema.optional(),
   timeouts: timeoutsSchema.optional(),
   health: notSupportedYet('health', isEmpty),
-  models: z.record(z.string().min(1).max(200), modelSchema).optional(),
+  models: z.record(z.string().min(1).max(200), modelSchema, keyRule).optional(),
 }).refine(
   (provider) => provider.base_url === undefined || provider.endpoints === undefined,
   'base_url is another name of endpoints: give one of them',
@@ -141,7 +157,9 @@ const oneOf = <const Built extends readonly [string, ...string[]]>(
   });
 
 export const modeSchema = oneOf('mode', ['graceful', 'immediate'], ['manual']);
-const patience = z.union([z.literal('wait').transform(() => null), durationSchema()]);
+const patience = z.union([z.literal('wait').transform(() => null), durationSchema()], {
+  error: 'expected "wait", or a duration with a unit such as "30s"',
+});
 
 export const chainSchema = strictObject({
   targets: z.array(chainItemSchema).min(1).max(32),
@@ -160,7 +178,13 @@ export const chainSchema = strictObject({
     max: durationSchema({ min: 1, max: 3_600_000 }).optional(),
     jitter: z.enum(['full', 'none']).optional(),
   }).optional(),
-  on: z.partialRecord(z.enum(failureKinds as [string, ...string[]]), z.enum(['retry', 'fallback', 'fail'])).optional(),
+  on: z
+    .partialRecord(
+      z.enum(failureKinds as [string, ...string[]]),
+      z.enum(['retry', 'fallback', 'fail']),
+      failureKindRule,
+    )
+    .optional(),
   timeouts: timeoutsSchema.optional(),
   last_resort: notSupportedYet('last_resort'),
 });
@@ -168,8 +192,8 @@ export const chainSchema = strictObject({
 const networkSchema = z.string().refine((text) => ipaddr.isValidCIDR(text), 'expected a network such as "10.0.0.0/8"');
 
 export const configSchema = strictObject({
-  providers: z.record(providerIdSchema, providerSchema.nullable()).optional(),
-  chains: z.record(chainIdSchema, chainSchema).optional(),
+  providers: z.record(providerIdSchema, providerSchema.nullable(), keyRule).optional(),
+  chains: z.record(chainIdSchema, chainSchema, keyRule).optional(),
   webhooks: strictObject({
     allow_networks: z.array(networkSchema).max(100).optional(),
     timeout: durationSchema({ min: 100, max: 60_000 }).optional(),

@@ -4,7 +4,7 @@
  * Only these short, structured fields leave this file: error texts echo prompts and keys, so a stored message is
  * made from our own words, the status and the code.
  */
-import { failureKinds, type FailureKind } from '../domain/failure.ts';
+import { type FailureKind, failureKinds } from '../domain/failure.ts';
 
 export interface ErrorBody {
   /** `error.code`, `error.type` and `error.details.error_code` in lower case; empty when absent. */
@@ -26,16 +26,23 @@ export function readErrorBody(body: string): ErrorBody {
   }
   const root = record(Array.isArray(parsed) ? parsed[0] : parsed);
   const error = typeof root.error === 'string' ? { message: root.error } : record(root.error ?? root);
+  const metadata = record(error.metadata);
   const text = [error.message, root.message, root.detail]
     .map((part) => (typeof part === 'string' ? part : JSON.stringify(part ?? '')))
     .join(' ');
   return {
     code: word(error.code),
-    type: word(error.type ?? record(error.metadata).error_type),
-    detail: word(record(error.details).error_code ?? record(error.metadata).limit_source),
+    type: word(error.type ?? metadata.error_type),
+    detail: word(record(error.details).error_code ?? metadata.limit_source ?? blockOf(metadata)),
     param: word(error.param),
     text: text.slice(0, 8_192).toLowerCase(),
   };
+}
+
+/** OpenRouter names no code for a blocked prompt: what it adds to the error tells which check blocked it. */
+function blockOf(metadata: Record<string, unknown>): string | undefined {
+  if (metadata.reasons !== undefined || metadata.flagged_input !== undefined) return 'input_flagged';
+  return metadata.patterns === undefined ? undefined : 'guardrail_blocked';
 }
 
 const record = (value: unknown): Record<string, unknown> =>
@@ -49,6 +56,7 @@ export interface ErrorRow {
   readonly code?: readonly string[];
   readonly type?: readonly string[];
   readonly detail?: readonly string[];
+  readonly detailPrefix?: string;
   /** Last resort: the provider declares its texts unstable. */
   readonly text?: RegExp;
   readonly kind: FailureKind;
@@ -61,7 +69,7 @@ export const statusRows: readonly ErrorRow[] = [
   { status: [403], kind: 'permission' },
   { status: [404], kind: 'model_not_found' },
   { status: [408, 504, 524], kind: 'timeout' },
-  { status: [409, 425], kind: 'server_error' },
+  { status: [409, 424, 425], kind: 'server_error' },
   { status: [413], kind: 'too_large' },
   { status: [400, 422], kind: 'invalid_request' },
   { status: [429], kind: 'rate_limit' },
@@ -79,6 +87,7 @@ export function classify(status: number, body: ErrorBody, rows: readonly ErrorRo
       (!row.code || row.code.includes(body.code)) &&
       (!row.type || row.type.includes(body.type)) &&
       (!row.detail || row.detail.includes(body.detail)) &&
+      (!row.detailPrefix || body.detail.startsWith(row.detailPrefix)) &&
       (!row.text || row.text.test(body.text)),
   );
   if (found) return found.kind;

@@ -11,7 +11,7 @@ export function parseRetryAfter(headers: Readonly<Record<string, string>>, body:
   return (
     usable(Number(headers['retry-after-ms'] ?? Number.NaN)) ??
     fromHeader(headers['retry-after'], nowMs) ??
-    fromBody(body) ??
+    fromBody(body, nowMs) ??
     fromResets(headers, nowMs)
   );
 }
@@ -25,15 +25,21 @@ function fromHeader(value: string | undefined, nowMs: number): number | null {
   return usable(Date.parse(value) - nowMs);
 }
 
-function fromBody(body: string): number | null {
+function fromBody(body: string, nowMs: number): number | null {
   const text = body.slice(0, 8_192);
   const delay =
     /"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"/.exec(text)?.[1] ?? /"retry_after"\s*:\s*"?(\d+(?:\.\d+)?)/.exec(text)?.[1];
   if (delay !== undefined) return usable(Number(delay) * 1_000);
-  const phrase = /(?:try again|retry) in (\d+(?:\.\d+)?)\s*(ms|s|m)\b/i.exec(text);
-  if (!phrase?.[1] || !phrase[2]) return null;
-  return usable(Number(phrase[1]) * { ms: 1, s: 1_000, m: 60_000 }[phrase[2].toLowerCase() as 'ms' | 's' | 'm']);
+  const resetsAt = /"resets_at"\s*:\s*(?:"([^"]{1,40})"|(\d{1,16}))/.exec(text);
+  if (resetsAt) return parseReset(resetsAt[1] ?? resetsAt[2] ?? '', nowMs);
+  const phrase = /(?:try again|retry) in ((?:\d+(?:\.\d+)?\s?(?:ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?)\b\s?)+|[\dhms.]+)/i;
+  const duration = phrase.exec(text)?.[1];
+  return duration === undefined ? null : parseReset(shortUnits(duration), nowMs);
 }
+
+/** `1 minute 30 seconds` -> `1m30s`; the texts of providers use both spellings. */
+const shortUnits = (duration: string): string =>
+  duration.toLowerCase().replaceAll(/\s/g, '').replaceAll(/(s|m|h)(?:ec|in|our)[a-z]*/g, '$1');
 
 /** The later reset of the dimensions with nothing remaining. */
 function fromResets(headers: Readonly<Record<string, string>>, nowMs: number): number | null {

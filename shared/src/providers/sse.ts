@@ -1,4 +1,8 @@
-/** Server-sent events, incrementally: LF, CRLF and CR end a line, several `data:` lines join, comments are dropped. */
+/**
+ * Server-sent events, incrementally: LF, CRLF and CR end a line, several `data:` lines join, comments are dropped.
+ *
+ * A body that begins with `{` is no stream but one document, mostly an error: it comes out whole, as one event.
+ */
 export interface SseEvent {
   readonly event: string;
   readonly data: string;
@@ -13,6 +17,7 @@ export function createSseParser(onEvent: (event: SseEvent) => void): { push(text
   let buffer = '';
   let data: string[] = [];
   let event = '';
+  let isDocument: boolean | null = null;
   const dispatch = () => {
     if (data.length > 0) onEvent({ event, data: data.join('\n') });
     data = [];
@@ -32,13 +37,16 @@ export function createSseParser(onEvent: (event: SseEvent) => void): { push(text
       buffer += text;
       if (buffer.length > maxEventLength)
         throw new SseTooLongError(`Cannot read the stream: a line is longer than ${maxEventLength} characters`);
+      if (isDocument === null && /\S/.test(buffer)) isDocument = /^\s*\{/.test(buffer);
+      if (isDocument) return;
       // A CR at the very end may be half of a CRLF: keep it for the next piece.
       const lines = buffer.split(/\r\n|\n|\r(?!$)/);
       buffer = lines.pop() ?? '';
       for (const line of lines) readLine(line);
     },
     end() {
-      if (buffer !== '') readLine(buffer.replace(/\r$/, ''));
+      if (isDocument) data.push(buffer);
+      else if (buffer !== '') readLine(buffer.replace(/\r$/, ''));
       dispatch();
     },
   };

@@ -103,6 +103,11 @@ async function callOnce(
         meta,
       };
     }
+    if (isHtml(headers)) {
+      await response.body.dump({ limit: maxErrorBytes }); // An unread body keeps its socket out of the pool.
+      const page = failure('config', 'the answer is an HTML page: a proxy, or a wrong address');
+      return conclude({ kind: 'failure', failure: page }, emptyAnswer, meta);
+    }
     const result =
       reader && !isJson(headers) ? await readStream(response.body, reader) : await readWhole(response.body, dialect);
     return conclude(result, reader?.partial() ?? emptyAnswer, meta);
@@ -169,6 +174,9 @@ function safePartial(reader: ReturnType<Dialect['createStreamReader']> | null): 
 
 const isJson = (headers: Readonly<Record<string, string>>): boolean =>
   /^application\/json\b/.test(headers['content-type'] ?? '');
+
+const isHtml = (headers: Readonly<Record<string, string>>): boolean =>
+  /^text\/html\b/.test(headers['content-type'] ?? '');
 
 function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   return Object.fromEntries(

@@ -69,23 +69,32 @@ const countsAsAttempt = (attempt: AttemptRecord): boolean =>
   attempt.status === 'unknown' ||
   (attempt.status === 'failed' && attempt.failure !== null && failureRule(attempt.failure).counts);
 
-const failedOn = (history: readonly AttemptRecord[], target: string): number =>
-  history.filter((attempt) => attempt.target === target && attempt.status === 'failed').length;
+const failedOn = (history: readonly AttemptRecord[], target: string): readonly AttemptRecord[] =>
+  history.filter((attempt) => attempt.target === target && attempt.status === 'failed');
+
+const isWaiting = ({ failure }: AttemptRecord): boolean => failure !== null && failureRule(failure).waiting;
+
+/** How long the current target is left alone: our backoff, or the provider's own wait when it is longer. */
+function retryDelayMs({ failure, target, policy, history, random }: DecideInput): number {
+  const k = failedOn(history, target).length + 1;
+  return Math.max(backoffMs(k, policy.backoff, random), failure.retryAfterMs ?? 0);
+}
 
 /** null: not here, not now. */
 function decideRetry(input: DecideInput, rule: FailureRule): Decision | null {
-  const { failure, target, policy, history, nowMs, deadlineAtMs, random } = input;
-  const k = failedOn(history, target) + 1;
-  const delayMs = Math.max(backoffMs(k, policy.backoff, random), failure.retryAfterMs ?? 0);
+  const { target, policy, history, nowMs, deadlineAtMs } = input;
+  const delayMs = retryDelayMs(input);
   if (input.candidates.find((candidate) => candidate.target === target)?.kind === 'skipped') return null;
-  if (rule.waiting) return decideWaiting(input, delayMs);
+  if (rule.waiting) return decideWaiting(input, rule, delayMs);
+  // Waiting is not failing: a limit met on this target leaves its retries whole.
+  const retries = failedOn(history, target).filter((attempt) => !isWaiting(attempt)).length;
   const bound = Math.min(policy.sameTargetRetries, rule.retries ?? policy.sameTargetRetries);
-  if (policy.mode === 'immediate' || k > bound || nowMs + delayMs >= deadlineAtMs) return null;
+  if (policy.mode === 'immediate' || retries >= bound || nowMs + delayMs >= deadlineAtMs) return null;
   return { kind: 'retry', target, delayMs, waiting: 'backoff' };
 }
 
 /** A limit or a loading model: wait here while patience lasts, or while there is nowhere else to go. */
-function decideWaiting(input: DecideInput, delayMs: number): Decision | null {
+function decideWaiting(input: DecideInput, rule: FailureRule, delayMs: number): Decision | null {
   const { failure, target, policy, history, nowMs, deadlineAtMs } = input;
   const patienceMs =
     policy.mode === 'immediate' ? 0 : failure.kind === 'model_loading' ? loadingPatienceMs : policy.onLimitMs;
@@ -93,7 +102,7 @@ function decideWaiting(input: DecideInput, delayMs: number): Decision | null {
   const isOverPatience = patienceMs !== null && waitedMs + delayMs > patienceMs;
   const isOverDeadline = nowMs + delayMs >= deadlineAtMs;
   if ((isOverPatience || isOverDeadline) && firstEligible(input) !== null) return null;
-  if (isOverDeadline) return { kind: 'fail', error: 'expired' };
+  if (isOverDeadline) return recoveryInTime(input, rule) === null ? { kind: 'fail', error: 'expired' } : null;
   return { kind: 'retry', target, delayMs, waiting: 'rate_limit' };
 }
 
@@ -101,19 +110,18 @@ function decideWaiting(input: DecideInput, delayMs: number): Decision | null {
 function waitingSince(history: readonly AttemptRecord[], target: string, nowMs: number): number {
   let since = nowMs;
   for (const attempt of history.toReversed()) {
-    const isWaiting = attempt.target === target && attempt.failure !== null && failureRule(attempt.failure).waiting;
-    if (!isWaiting) break;
+    if (attempt.target !== target || !isWaiting(attempt)) break;
     since = attempt.endedAtMs ?? since;
   }
   return since;
 }
 
 function decideFallback(input: DecideInput, rule: FailureRule): Decision {
-  const { policy, history, nowMs, deadlineAtMs, random } = input;
+  const { target, policy, history, nowMs, deadlineAtMs, random } = input;
   const next = firstEligible(input);
   if (next !== null) {
     const isAtOnce = policy.mode === 'immediate' || rule.waiting;
-    const delayMs = isAtOnce ? 0 : backoffMs(fallbacksIn(history) + 1, policy.backoff, random);
+    const delayMs = isAtOnce ? 0 : backoffMs(fallbacksIn(history, target) + 1, policy.backoff, random);
     return {
       kind: 'fall_back',
       target: next,
@@ -121,50 +129,68 @@ function decideFallback(input: DecideInput, rule: FailureRule): Decision {
       waiting: 'backoff',
     };
   }
-  const recovery = earliestRecovery(input, rule);
-  if (recovery === null || recovery.atMs >= deadlineAtMs) return { kind: 'fail', error: 'attempts_exhausted' };
+  const recovery = recoveryInTime(input, rule);
+  if (recovery === null) return { kind: 'fail', error: 'attempts_exhausted' };
   return { kind: 'wait', target: recovery.target, delayMs: recovery.atMs - nowMs, waiting: 'recovery' };
 }
 
-function fallbacksIn(history: readonly AttemptRecord[]): number {
-  return history.filter((attempt, index) => index > 0 && attempt.target !== history[index - 1]?.target).length;
+/** How often the run has moved on so far; the move to the current target, which is not in the history yet, is one. */
+function fallbacksIn(history: readonly AttemptRecord[], target: string): number {
+  const path = [...history.map((attempt) => attempt.target), target];
+  return path.filter((each, index) => index > 0 && each !== path[index - 1]).length;
 }
 
 type Standing = 'fresh' | 'tried' | { readonly skippedUntilMs: number };
 
-/** What this run knows of a target other than the current one: its last failure there decides. */
-function standingOf(target: string, history: readonly AttemptRecord[]): Standing {
-  const last = history.findLast((attempt) => attempt.target === target && attempt.status === 'failed');
+/**
+ * What this run knows of a target other than the current one: its last failure there decides. A limit whose end the
+ * provider did not name ends after our backoff; else two targets at their limits would be asked in turn without pause.
+ */
+function standingOf(target: string, { history, policy, random }: DecideInput): Standing {
+  const failed = failedOn(history, target);
+  const last = failed.at(-1);
   if (!last?.failure) return 'fresh';
   const rule = failureRule(last.failure);
   if (!rule.waiting && rule.pause === null) return 'tried';
-  return { skippedUntilMs: last.retryAtMs ?? (last.endedAtMs ?? 0) + (rule.pause?.ms ?? 0) };
+  const endedAtMs = last.endedAtMs ?? 0;
+  const namedAtMs = last.retryAtMs ?? endedAtMs + (rule.pause?.ms ?? 0);
+  return { skippedUntilMs: Math.max(namedAtMs, endedAtMs + backoffMs(failed.length, policy.backoff, random)) };
 }
 
-function firstEligible({ candidates, target, history, nowMs }: DecideInput): string | null {
+function firstEligible(input: DecideInput): string | null {
+  const { candidates, target, nowMs } = input;
   const found = candidates.find((candidate) => {
     if (candidate.kind !== 'eligible' || candidate.target === target) return false;
-    const standing = standingOf(candidate.target, history);
+    const standing = standingOf(candidate.target, input);
     return standing === 'fresh' || (standing !== 'tried' && standing.skippedUntilMs <= nowMs);
   });
   return found?.target ?? null;
 }
 
-/** The skipped target that comes back first, the current one among them when its kind is one that ends. */
-function earliestRecovery(input: DecideInput, rule: FailureRule): { target: string; atMs: number } | null {
-  const { candidates, target, failure, history, nowMs } = input;
+/** The skipped target that comes back first, if before the deadline; the current one among them when its kind ends. */
+function recoveryInTime(input: DecideInput, rule: FailureRule): { target: string; atMs: number } | null {
+  const { candidates, target, nowMs, deadlineAtMs } = input;
   const waits = candidates.flatMap((candidate) => {
-    if (candidate.target === target) {
-      const ends = rule.waiting || rule.pause !== null;
-      return ends ? [{ target, atMs: nowMs + Math.max(failure.retryAfterMs ?? 0, rule.pause?.ms ?? 0) }] : [];
-    }
-    const standing = standingOf(candidate.target, history);
-    if (standing === 'tried') return [];
-    const skippedUntilMs = standing === 'fresh' ? 0 : standing.skippedUntilMs;
-    const pausedUntilMs = candidate.kind === 'skipped' ? candidate.untilMs : 0;
-    return pausedUntilMs === null ? [] : [{ target: candidate.target, atMs: Math.max(skippedUntilMs, pausedUntilMs) }];
+    const failureEndsAtMs = candidate.target === target ? currentEndsAtMs(input, rule) : endsAtMs(candidate, input);
+    const skipEndsAtMs = candidate.kind === 'skipped' ? candidate.untilMs : nowMs;
+    if (failureEndsAtMs === null || skipEndsAtMs === null) return [];
+    return [{ target: candidate.target, atMs: Math.max(nowMs, failureEndsAtMs, skipEndsAtMs) }];
   });
-  return waits.toSorted((a, b) => a.atMs - b.atMs)[0] ?? null;
+  const first = waits.toSorted((a, b) => a.atMs - b.atMs)[0];
+  return first && first.atMs < deadlineAtMs ? first : null;
+}
+
+/** null: not in this run. */
+function currentEndsAtMs(input: DecideInput, rule: FailureRule): number | null {
+  if (!rule.waiting && rule.pause === null) return null;
+  return input.nowMs + Math.max(retryDelayMs(input), rule.pause?.ms ?? 0);
+}
+
+/** null: not in this run. */
+function endsAtMs({ target }: Candidate, input: DecideInput): number | null {
+  const standing = standingOf(target, input);
+  if (standing === 'tried') return null;
+  return standing === 'fresh' ? input.nowMs : standing.skippedUntilMs;
 }
 
 /** Why a claim was refused before any call was made. */

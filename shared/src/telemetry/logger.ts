@@ -4,26 +4,12 @@ import { type Logger, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
-const redacted = [
-  'authorization',
-  '*.authorization',
-  'headers.authorization',
-  'headers["x-api-key"]',
-  'api_key',
-  '*.api_key',
-  'apiKey',
-  '*.apiKey',
-  'secret',
-  '*.secret',
-  'password',
-  '*.password',
-  'messages',
-  '*.messages',
-  'prompt',
-  '*.prompt',
-  'body',
-  '*.body',
-];
+const secretNames = ['authorization', 'api_key', 'apiKey', 'secret', 'password', 'messages', 'prompt', 'body'];
+/** A secret may hang on a request that hangs on an error: names are looked for down to the fourth level. */
+const redacted = ['', '*.', '*.*.', '*.*.*.'].flatMap((level) => [
+  ...secretNames.map((name) => level + name),
+  `${level.replace(/\.$/, '')}["x-api-key"]`,
+]);
 
 /** Standard error by default: standard output belongs to results. */
 export function createLogger(options: { level: string; destination?: { write(line: string): void } }): Logger {

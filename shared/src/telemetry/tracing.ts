@@ -4,7 +4,7 @@
  * The context travels as a `traceparent` in the job row, the entry and the delivery row. Without an exporter the API
  * hands out spans that do nothing, and no SDK is loaded. Prompts and outputs never enter a span.
  */
-import { type Attributes, context, type Context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { type Attributes, type Context, context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { tracerName } from './names.ts';
 

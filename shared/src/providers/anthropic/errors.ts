@@ -7,6 +7,7 @@ import { parseRetryAfter } from '../retry-after.ts';
 export const errorRows: readonly ErrorRow[] = [
   { detail: ['enforced_spend_limit_reached', 'contract_spend_limit_reached'], kind: 'billing' },
   { detail: ['organization_on_hold', 'cmek_key_disabled'], kind: 'auth' },
+  { status: [400], detailPrefix: 'claude_code_', kind: 'auth' },
   { detail: ['cmek_key_unreachable', 'cmek_context_unavailable'], kind: 'server_error' },
   { type: ['ramp_limit_exceeded'], kind: 'rate_limit' },
   { status: [400], text: /prompt is too long|exceed.{0,40}context|maximum number of tokens/, kind: 'context_length' },

@@ -41,7 +41,10 @@ function toAnswer(root: Json, blocks: readonly Json[]): Answer {
 const toToolCall = (block: Json): ToolCall => ({
   id: asText(block.id),
   type: 'function',
-  function: { name: asText(block.name), arguments: JSON.stringify(block.input ?? {}) },
+  function: {
+    name: asText(block.name),
+    arguments: typeof block.input === 'string' ? block.input : JSON.stringify(block.input ?? {}),
+  },
 });
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {
@@ -121,7 +124,9 @@ export function createStreamReader(): StreamReader {
     else if (event.type === 'content_block_delta') readDelta(index, asRecord(event.delta));
     else if (event.type === 'message_delta') {
       message = { ...message, stop_reason: asRecord(event.delta).stop_reason ?? message.stop_reason };
-      usage = { ...usage, ...asRecord(event.usage) };
+      // Cumulative, and null where it has nothing to add to `message_start`.
+      const counts = Object.entries(asRecord(event.usage)).filter(([, count]) => count !== null);
+      usage = { ...usage, ...Object.fromEntries(counts) };
     } else if (event.type === 'message_stop') isStopped = true;
     else if (event.type === 'error') found ??= failureInBody(event);
   };
@@ -146,6 +151,15 @@ export function createStreamReader(): StreamReader {
 function closeBlock({ start, text, json }: OpenBlock): Json {
   if (start.type === 'text') return { ...start, text: asText(start.text) + text };
   if (start.type === 'thinking') return { ...start, thinking: asText(start.thinking) + text };
-  if (start.type === 'tool_use') return { ...start, input: json === '' ? {} : parseProviderJson(json) };
+  if (start.type === 'tool_use') return { ...start, input: json === '' ? (start.input ?? {}) : parseInput(json) };
   return start;
+}
+
+/** Arguments cut by `max_tokens`, or by a break, stay as they were written: the bill and the text are kept. */
+function parseInput(json: string): unknown {
+  try {
+    return parseProviderJson(json);
+  } catch {
+    return json;
+  }
 }

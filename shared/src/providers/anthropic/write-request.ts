@@ -84,6 +84,7 @@ function addTools(body: Record<string, unknown>, request: ChatRequest): void {
     name: fn.name,
     ...(fn.description === undefined ? {} : { description: fn.description }),
     input_schema: fn.parameters ?? { type: 'object', properties: {} },
+    ...(fn.strict ? { strict: true } : {}),
   }));
   const choice = request.tool_choice ?? 'auto';
   const once = request.parallel_tool_calls === false ? { disable_parallel_tool_use: true } : {};

@@ -9,7 +9,8 @@ export const errorRows: readonly ErrorRow[] = [
   { text: /context length|exceeds the available context/, kind: 'context_length' },
   { text: /model .{0,120}not found/, kind: 'model_not_found' },
   { text: /maximum pending requests exceeded|server busy/, kind: 'overloaded' },
-  { text: /loading model/, kind: 'model_loading' },
+  // Status 500 with `error loading model` is a runner that crashed: waiting does not mend it.
+  { status: [503], text: /loading model/, kind: 'model_loading' },
 ];
 
 export function readError({ status, headers, body }: ErrorResponse, nowMs: number): Failure {

@@ -4,7 +4,7 @@ import type { Failure } from '../../domain/failure.ts';
 import { failure, type ReadResult, type StreamReader } from '../dialect.ts';
 import { classify, readErrorBody } from '../error-body.ts';
 import { asCount, asList, asRecord, asText, asTextOrNull, type Json, parseProviderJson } from '../provider-json.ts';
-import { SseTooLongError, maxEventLength } from '../sse.ts';
+import { maxEventLength, SseTooLongError } from '../sse.ts';
 import { errorRows } from './errors.ts';
 
 export function readAnswer(body: unknown): ReadResult {
@@ -46,6 +46,9 @@ function toAnswer(last: Json, text: string, reasoning: string, calls: readonly u
             cacheWrite1hTokens: 0,
             reasoningTokens: 0,
           },
+    warnings: ['', 'stop', 'length'].includes(done)
+      ? []
+      : [`unknown done reason "${done.slice(0, 40)}" read as "${finishReason}"`],
   };
 }
 

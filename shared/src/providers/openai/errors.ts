@@ -5,8 +5,22 @@ import { classify, type ErrorRow, errorMessage, readErrorBody } from '../error-b
 import { parseRetryAfter } from '../retry-after.ts';
 
 export const errorRows: readonly ErrorRow[] = [
+  // OpenRouter's `limit_source` says more than its `error_type`, so it comes first.
+  { status: [402], detail: ['openrouter_in_flight_budget'], kind: 'rate_limit' },
+  { status: [402], type: ['in_flight_budget_exhausted'], kind: 'rate_limit' },
+  { status: [402], code: ['weight_exceeds_budget'], kind: 'exceeds_limit' },
+  { status: [402], type: ['weight_exceeds_budget'], kind: 'exceeds_limit' },
+  {
+    status: [403],
+    detail: ['openrouter_guardrail_budget', 'openrouter_workspace_budget', 'openrouter_key_limit'],
+    kind: 'quota_period',
+  },
+  { status: [403], detail: ['input_flagged', 'guardrail_blocked'], kind: 'content_filter' },
   { code: ['context_length_exceeded', 'exceed_context_size_error', 'string_too_long'], kind: 'context_length' },
-  { type: ['context_length_exceeded', 'exceed_context_size_error', 'max_tokens_exceeded'], kind: 'context_length' },
+  {
+    type: ['context_length_exceeded', 'exceed_context_size_error', 'max_tokens_exceeded', 'string_too_long'],
+    kind: 'context_length',
+  },
   {
     status: [400],
     text: /maximum context length|context length|input token count exceeds|prompt is too long/,
@@ -23,14 +37,8 @@ export const errorRows: readonly ErrorRow[] = [
     kind: 'billing',
   },
   { type: ['insufficient_quota', 'payment_required', 'token_limit_exceeded'], kind: 'billing' },
-  { status: [402], detail: ['openrouter_in_flight_budget'], kind: 'rate_limit' },
-  { status: [402], code: ['weight_exceeds_budget'], kind: 'exceeds_limit' },
-  {
-    status: [403],
-    detail: ['openrouter_guardrail_budget', 'openrouter_workspace_budget', 'openrouter_key_limit'],
-    kind: 'quota_period',
-  },
   { status: [403], text: /flagged|moderation|guardrail/, kind: 'content_filter' },
+  { status: [403], code: ['unsupported_country_region_territory'], kind: 'region' },
   { status: [403], text: /country|region|territory/, kind: 'region' },
   {
     code: [
@@ -52,7 +60,10 @@ export const errorRows: readonly ErrorRow[] = [
   { status: [413], code: ['rate_limit_exceeded'], kind: 'exceeds_limit' },
   { status: [429], text: /request too large/, kind: 'exceeds_limit' },
   { status: [429], text: /per day|\((?:rpd|tpd)\)|requests per day|tokens per day/, kind: 'quota_period' },
+  { status: [429], code: ['3505'], kind: 'overloaded' },
   { status: [429], text: /service tier capacity/, kind: 'overloaded' },
+  { status: [429], code: ['resource_unavailable'], kind: 'capacity_tier' },
+  { status: [429], text: /resource unavailable/, kind: 'capacity_tier' },
   { code: ['unsupported_parameter', 'unsupported_value', 'not_supported_error'], kind: 'unsupported_feature' },
   { type: ['not_supported_error'], kind: 'unsupported_feature' },
   {
@@ -60,8 +71,11 @@ export const errorRows: readonly ErrorRow[] = [
     text: /does not support|not supported with this model|use \/v1\/responses/,
     kind: 'unsupported_feature',
   },
+  { code: ['failed_to_download_image'], kind: 'unsupported_feature' },
   { status: [400], text: /failed to download|failed_to_download/, kind: 'unsupported_feature' },
   { status: [417], kind: 'server_error' },
+  { type: ['server', 'unmapped'], kind: 'server_error' },
+  { type: ['invalid_request', 'invalid_prompt', 'unprocessable', 'precondition_failed'], kind: 'invalid_request' },
 ];
 
 export function readError({ status, headers, body }: ErrorResponse, nowMs: number): Failure {

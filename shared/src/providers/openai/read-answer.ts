@@ -15,6 +15,7 @@ export function readAnswer(body: unknown): ReadResult {
   if (choice === undefined)
     return { kind: 'failure', failure: failure('bad_output', 'the answer holds no choice', { httpStatus: 200 }) };
   if (asRecord(choice).error) return { kind: 'failure', failure: failureInBody(asRecord(choice)) };
+  if (asRecord(choice).finish_reason === 'error') return { kind: 'failure', failure: failedGeneration };
   const message = asRecord(asRecord(choice).message);
   const finish = toFinishReason(asText(asRecord(choice).finish_reason), message.tool_calls);
   return {
@@ -45,6 +46,9 @@ function failureInBody(root: Json): Failure {
   return failure(classify(code, body, errorRows), errorMessage(code, body), { httpStatus: 200 });
 }
 
+/** A finish reason of its own at some servers, with nothing said about the cause. */
+const failedGeneration = failure('server_error', 'the provider ended its answer with an error', { httpStatus: 200 });
+
 function contentText(content: unknown): string {
   if (typeof content === 'string') return content;
   return asList(content)
@@ -52,11 +56,11 @@ function contentText(content: unknown): string {
     .join('');
 }
 
-const toToolCall = (value: unknown): ToolCall => {
+const toToolCall = (value: unknown, index: number): ToolCall => {
   const call = asRecord(value);
   const fn = asRecord(call.function);
   return {
-    id: asText(call.id),
+    id: asText(call.id) || `call_${index}`,
     type: 'function',
     function: { name: asText(fn.name), arguments: asText(fn.arguments) },
   };
@@ -104,7 +108,21 @@ interface CallPiece {
   arguments: string;
 }
 
-/** Assembles a stream of chunks. Whole only when `[DONE]` was seen or the choice said why it finished. */
+/**
+ * Where a piece of a tool call belongs. Some servers leave the index out, repeat the id in every piece, or send
+ * whole calls: then a new id, or a name where there is no id, begins a new call.
+ */
+function indexOfPiece(piece: Json, calls: ReadonlyMap<number, CallPiece>): number {
+  const index = asCount(piece.index);
+  if (index !== null) return index;
+  const id = asText(piece.id);
+  const known = [...calls].find(([, call]) => id !== '' && call.id === id);
+  if (known) return known[0];
+  const beginsCall = id !== '' || asText(asRecord(piece.function).name) !== '';
+  return beginsCall ? calls.size : Math.max(0, calls.size - 1);
+}
+
+/** Assembles a stream of chunks. Whole only when `[DONE]` was seen: usage comes after the finish reason. */
 export function createStreamReader(): StreamReader {
   let text = '';
   let reasoning = '';
@@ -121,9 +139,9 @@ export function createStreamReader(): StreamReader {
     text += contentText(delta.content);
     reasoning += asText(delta.reasoning_content ?? delta.reasoning);
     refusal += asText(delta.refusal);
-    asList(delta.tool_calls).forEach((value, position) => {
+    asList(delta.tool_calls).forEach((value) => {
       const piece = asRecord(value);
-      const index = asCount(piece.index) ?? position;
+      const index = indexOfPiece(piece, calls);
       const call = calls.get(index) ?? { id: '', name: '', arguments: '' };
       const fn = asRecord(piece.function);
       call.id ||= asText(piece.id);
@@ -137,19 +155,19 @@ export function createStreamReader(): StreamReader {
       isDone = true;
       return;
     }
+    if ('[DONE]'.startsWith(data)) return; // The marker itself was cut: `end` says so.
     const chunk = asRecord(parseProviderJson(data));
-    if (chunk.error) found ??= failureInBody(chunk);
     model ??= asTextOrNull(chunk.model);
     providerId ??= asTextOrNull(chunk.id);
     usage = toUsage(chunk.usage ?? asRecord(chunk.x_groq).usage) ?? usage;
     const choice = asRecord(asList(chunk.choices)[0]);
+    const carrier = [chunk, choice, asRecord(chunk.x_groq)].find((each) => each.error);
+    if (carrier) found ??= failureInBody(carrier);
     finish ||= asText(choice.finish_reason);
     readDelta(asRecord(choice.delta));
   });
   const partial = (): Answer => {
-    const toolCalls = [...calls.values()].map(
-      (call): ToolCall => ({ id: call.id, type: 'function', function: { name: call.name, arguments: call.arguments } }),
-    );
+    const toolCalls = [...calls.values()].map(({ id, ...fn }, index) => toToolCall({ id, function: fn }, index));
     const { reason, warnings } = toFinishReason(finish, toolCalls);
     return {
       ...emptyAnswer,
@@ -170,7 +188,8 @@ export function createStreamReader(): StreamReader {
     end() {
       parser.end();
       if (found) return { kind: 'failure', failure: found };
-      if (!isDone && finish === '')
+      if (finish === 'error') return { kind: 'failure', failure: failedGeneration };
+      if (!isDone)
         return {
           kind: 'failure',
           failure: failure('stream_interrupted', 'the stream ended before the answer did', { httpStatus: 200 }),

@@ -1,0 +1,145 @@
+/** `waybill jobs get | list | cancel | retry`. */
+import type { JobJson } from '@waybill/producer/job-json.ts';
+import { Command } from 'commander';
+import { type ConnectionFlags, connect, withConnection } from '../connection.ts';
+import { print, printJson, table, visible } from '../output.ts';
+
+interface ListFlags extends ConnectionFlags {
+  readonly status?: string;
+  readonly batch?: string;
+  readonly customId?: string;
+  readonly metadata?: readonly string[];
+  readonly limit?: string;
+  readonly cursor?: string;
+}
+
+export function jobsCommand(): Command {
+  return new Command('jobs')
+    .description('read and change jobs')
+    .addCommand(getCommand())
+    .addCommand(listCommand())
+    .addCommand(cancelCommand())
+    .addCommand(retryCommand());
+}
+
+function getCommand(): Command {
+  return withConnection(
+    new Command('get').description('show one job: its attempts, its answer, its cost').argument('<id>'),
+  )
+    .option('--wait <duration>', 'wait for the job to end, up to 60s')
+    .option('--raw', 'print the answer as it is, terminal codes included')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  waybill jobs get job_0193… --wait 30s\n  waybill jobs get job_0193… --json | jq .cost_usd',
+    )
+    .action(async (id: string, flags: ConnectionFlags & { wait?: string; raw?: boolean }) => {
+      const job = await connect(flags).client.get(id, flags.wait === undefined ? {} : { wait: flags.wait });
+      if (flags.json) printJson(job);
+      else print(describe(job, flags.raw ?? false));
+    });
+}
+
+function listCommand(): Command {
+  return withConnection(new Command('list').description('list jobs, the newest first'))
+    .option('--status <status>', 'queued, in_progress, succeeded, failed, cancelled or expired')
+    .option('--batch <id>', 'only jobs of this batch')
+    .option('--custom-id <id>', 'only jobs with this custom_id')
+    .option('--metadata <key=value...>', 'only jobs with this metadata')
+    .option('--limit <n>', '1 to 100 (20)')
+    .option('--cursor <cursor>', 'where the last page ended')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  waybill jobs list --status failed\n  waybill jobs list --metadata team=search --limit 100 --json',
+    )
+    .action(async (flags: ListFlags) => {
+      const list = await connect(flags).client.list(filterOf(flags));
+      if (flags.json) return printJson(list);
+      if (list.data.length === 0) return print('No jobs.');
+      print(
+        table(
+          ['id', 'status', 'target', 'attempts', 'cost $', 'custom_id'],
+          list.data.map((job) => [
+            job.id,
+            job.status,
+            job.target,
+            job.attempts.length,
+            job.cost_usd,
+            visible(job.custom_id ?? ''),
+          ]),
+        ),
+      );
+      if (list.next_cursor) print(`\nMore: --cursor ${list.next_cursor}`);
+    });
+}
+
+function filterOf(flags: ListFlags): Record<string, string> {
+  const filter: Record<string, string> = {};
+  if (flags.status) filter.status = flags.status;
+  if (flags.batch) filter.batch_id = flags.batch;
+  if (flags.customId) filter.custom_id = flags.customId;
+  if (flags.limit) filter.limit = flags.limit;
+  if (flags.cursor) filter.cursor = flags.cursor;
+  for (const pair of flags.metadata ?? []) {
+    const [key = '', ...value] = pair.split('=');
+    filter[`metadata.${key}`] = value.join('=');
+  }
+  return filter;
+}
+
+function cancelCommand(): Command {
+  return withConnection(new Command('cancel').description('cancel jobs that are not final').argument('<id...>'))
+    .addHelpText('after', '\nExample:\n  waybill jobs cancel job_0193…')
+    .action((ids: string[], flags: ConnectionFlags) => each(ids, flags, (client, id) => client.cancel(id)));
+}
+
+function retryCommand(): Command {
+  return withConnection(
+    new Command('retry').description('start failed, cancelled or expired jobs again').argument('<id...>'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  waybill jobs list --status failed --json | jq -r .data[].id | xargs waybill jobs retry',
+    )
+    .action((ids: string[], flags: ConnectionFlags) => each(ids, flags, (client, id) => client.retry(id)));
+}
+
+async function each(
+  ids: readonly string[],
+  flags: ConnectionFlags,
+  change: (client: ReturnType<typeof connect>['client'], id: string) => Promise<JobJson>,
+): Promise<void> {
+  const { client } = connect(flags);
+  const jobs: JobJson[] = [];
+  for (const id of ids) {
+    const job = await change(client, id);
+    jobs.push(job);
+    if (!flags.json) print(`${job.id}  ${job.status}`);
+  }
+  if (flags.json) printJson({ object: 'list', data: jobs });
+}
+
+function describe(job: JobJson, isRaw: boolean): string {
+  const attempts = job.attempts.map((attempt) => [
+    attempt.n,
+    attempt.target,
+    attempt.status,
+    attempt.failure?.kind ?? '',
+    attempt.duration_ms ?? '',
+    attempt.cost_usd ?? (attempt.cost_basis === null ? '' : `unknown (${attempt.cost_reason})`),
+  ]);
+  const waiting =
+    job.waiting === null
+      ? ''
+      : `\nwaiting   ${job.waiting.reason}${job.waiting.until ? ` until ${job.waiting.until}` : ''}${job.waiting.position === null ? '' : `, position ${job.waiting.position}`}`;
+  const error = job.error === null ? '' : `\nerror     ${job.error.kind}: ${visible(job.error.message ?? '')}`;
+  const text = job.output_text === null ? '' : `\n\n${isRaw ? job.output_text : visible(job.output_text)}`;
+  return (
+    [
+      `${job.id}  ${job.status}${job.custom_id === null ? '' : `  ${visible(job.custom_id)}`}`,
+      `model     ${visible(job.model)} -> ${job.target}`,
+      `cost      $${job.cost_usd}${job.cost_unknown_attempts > 0 ? ` + ${job.cost_unknown_attempts} attempt(s) of unknown cost` : ''}${waiting}${error}`,
+      '',
+      attempts.length === 0 ? 'No attempt yet.' : table(['n', 'target', 'status', 'failure', 'ms', 'cost $'], attempts),
+    ].join('\n') + text
+  );
+}

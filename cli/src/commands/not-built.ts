@@ -1,0 +1,34 @@
+/** Commands of the design that this version does not have: they say so instead of being unknown. */
+import { Problem } from '@waybill/shared/domain/problem.ts';
+import { Command } from 'commander';
+
+const later = [
+  'api',
+  'worker',
+  'dashboards',
+  'init',
+  'doctor',
+  'batch',
+  'providers',
+  'credentials',
+  'api-keys',
+  'config',
+  'costs',
+  'budgets',
+  'migrate',
+];
+
+export function notBuiltCommands(): Command[] {
+  return later.map((name) =>
+    new Command(name)
+      .description('not in this version yet')
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(() => {
+        throw new Problem(
+          'not_supported_yet',
+          `Cannot run "waybill ${name}": this version does not have it yet. "waybill up" runs everything in one process`,
+        );
+      }),
+  );
+}

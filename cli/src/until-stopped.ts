@@ -1,0 +1,16 @@
+/** Ctrl-C and SIGTERM: the first stops in good order, the second at once. */
+import { exitCode } from './exit-codes.ts';
+
+/** Resolves at the first signal; a second one ends the process without waiting. */
+export function untilStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (isStopping) process.exit(signal === 'SIGTERM' ? 143 : exitCode.interrupted);
+      isStopping = true;
+      resolve(signal);
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}

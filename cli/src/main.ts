@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `waybill` command. One file per command; this one gathers them, and turns errors into exit codes. */
+import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command, CommanderError } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
@@ -43,7 +44,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? exitCode.ok);
   } catch (error) {
     // Help and version are "errors" to commander too; a wrong flag is a usage error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exitCode.ok;
+      if (argv.includes('--json')) printJson(errorJson(new Problem('invalid_usage', error.message)));
+      return exitCode.usage;
+    }
     if (argv.includes('--json')) printJson(errorJson(error));
     else say(visible(describe(error)));
     return exitCodeOf(error);

@@ -21,12 +21,10 @@ export function ignoreClosedPipe(): void {
   }
 }
 
-/** Escapes everything a terminal would act on; line breaks and tabs stay. */
+/** Escapes everything a terminal would act on, and marks that reorder text; line breaks and tabs stay. */
 export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
-  return text.replaceAll(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, (char) =>
+    char === '\n' || char === '\t' ? char : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
 }
 

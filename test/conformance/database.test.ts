@@ -49,7 +49,9 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
     for (const [n, groupsOfWriter] of sizes.entries()) {
       const ids = groupsOfWriter.map((group) => group.map((row) => row.id));
       const [one, two] = rowIdsOf(writers[n] ?? '');
-      expect(ids).toEqual({ statements: [[one], [two]], 'rolled back': [] }[ways[n % ways.length] ?? ''] ?? [[one, two]]);
+      expect(ids).toEqual(
+        { statements: [[one], [two]], 'rolled back': [] }[ways[n % ways.length] ?? ''] ?? [[one, two]],
+      );
     }
   });
 
@@ -124,40 +126,41 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
     expect(await openTransactions(database)).toBe(0);
   });
 
-  it.each([
-    'plain_channel',
-    'Mixed:Case-channel',
-  ])('listen wakes up within a second, on its channel alone, until it is stopped: %s', async (channel) => {
-    const heard: string[] = [];
-    const control: string[] = [];
-    const stop = await database.listen(channel, (payload) => heard.push(payload));
-    const stopControl = await database.listen('control', (payload) => control.push(payload));
-    const notify = (name: string, payload: string) => database.pool.query('select pg_notify($1, $2)', [name, payload]);
-    await eventually(
-      () => notify(channel, 'first').then(() => heard.length),
-      (length) => length > 0,
-      1_000,
-    );
-    await notify('another_channel', 'not for us');
-    await database.pool.query(`notify "${channel}", 'as a statement'`);
-    await eventually(
-      () => heard.at(-1),
-      (last) => last === 'as a statement',
-      1_000,
-    );
-    expect(new Set(heard)).toEqual(new Set(['first', 'as a statement']));
-    await stop();
-    const before = heard.length;
-    await notify(channel, 'too late');
-    await notify('control', 'the end');
-    await eventually(
-      () => control,
-      (payloads) => payloads.includes('the end'),
-      1_000,
-    );
-    expect(heard).toHaveLength(before);
-    await stopControl();
-  });
+  it.each(['plain_channel', 'Mixed:Case-channel'])(
+    'listen wakes up within a second, on its channel alone, until it is stopped: %s',
+    async (channel) => {
+      const heard: string[] = [];
+      const control: string[] = [];
+      const stop = await database.listen(channel, (payload) => heard.push(payload));
+      const stopControl = await database.listen('control', (payload) => control.push(payload));
+      const notify = (name: string, payload: string) =>
+        database.pool.query('select pg_notify($1, $2)', [name, payload]);
+      await eventually(
+        () => notify(channel, 'first').then(() => heard.length),
+        (length) => length > 0,
+        1_000,
+      );
+      await notify('another_channel', 'not for us');
+      await database.pool.query(`notify "${channel}", 'as a statement'`);
+      await eventually(
+        () => heard.at(-1),
+        (last) => last === 'as a statement',
+        1_000,
+      );
+      expect(new Set(heard)).toEqual(new Set(['first', 'as a statement']));
+      await stop();
+      const before = heard.length;
+      await notify(channel, 'too late');
+      await notify('control', 'the end');
+      await eventually(
+        () => control,
+        (payloads) => payloads.includes('the end'),
+        1_000,
+      );
+      expect(heard).toHaveLength(before);
+      await stopControl();
+    },
+  );
 
   it('a notification leaves with the commit, and is lost with the rollback', async () => {
     const heard: string[] = [];

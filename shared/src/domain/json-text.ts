@@ -78,7 +78,7 @@ function checkStructure(text: string, maxItems: number): void {
     const c = text.charCodeAt(i);
     if (c === 0x22) {
       const end = endOfString(text, i);
-      if (text.startsWith('__proto__', i + 1) && end === i + 10 && /^\s*:/.test(text.slice(end + 1, end + 20))) {
+      if (isProtoText(text.slice(i, end + 1)) && isFollowedByColon(text, end + 1)) {
         throw new Problem('forbidden_key', 'Cannot accept the JSON: the key "__proto__" is not allowed');
       }
       i = end;
@@ -91,6 +91,21 @@ function checkStructure(text: string, maxItems: number): void {
     else if (c === 0x2c) countItem(open.at(-1), maxItems);
     else if (c === 0x2d || (c >= 0x30 && c <= 0x39)) i = checkNumber(text, i);
   }
+}
+
+/** Escapes included: `"\\u005f_proto__"` is the same key. At most six characters stand for one. */
+function isProtoText(source: string): boolean {
+  if (source.length < 11 || source.length > 56) return false;
+  const decoded = source.replaceAll(/\\u00([0-7][0-9a-f])/gi, (_, hex: string) =>
+    String.fromCharCode(Number(`0x${hex}`)),
+  );
+  return decoded === '"__proto__"';
+}
+
+function isFollowedByColon(text: string, start: number): boolean {
+  let i = start;
+  while (/\s/.test(text.charAt(i))) i += 1;
+  return text.charAt(i) === ':';
 }
 
 function endOfString(text: string, start: number): number {

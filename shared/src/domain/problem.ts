@@ -81,6 +81,7 @@ export const problems = {
   storage_unavailable: [503, 'api_error', 'The database does not answer or is full; nothing was written.'],
   shutting_down: [503, 'api_error', 'The server is stopping; try again in a moment.'],
   server_unreachable: [503, 'api_error', 'The command line could not reach the server.'],
+  invalid_usage: [400, 'invalid_request_error', 'The command line has an unknown command or flag, or misses a value.'],
   file_unreadable: [400, 'invalid_request_error', 'A file cannot be read; the message names it.'],
   invalid_config: [400, 'invalid_request_error', 'The configuration has faults; each is named.'],
   data_dir_locked: [409, 'conflict_error', 'Another process holds the data directory; the message names its pid.'],

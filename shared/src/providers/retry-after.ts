@@ -32,14 +32,20 @@ function fromBody(body: string, nowMs: number): number | null {
   if (delay !== undefined) return usable(Number(delay) * 1_000);
   const resetsAt = /"resets_at"\s*:\s*(?:"([^"]{1,40})"|(\d{1,16}))/.exec(text);
   if (resetsAt) return parseReset(resetsAt[1] ?? resetsAt[2] ?? '', nowMs);
-  const phrase = /(?:try again|retry) in ((?:\d+(?:\.\d+)?\s?(?:ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?)\b\s?)+|[\dhms.]+)/i;
   const duration = phrase.exec(text)?.[1];
   return duration === undefined ? null : parseReset(shortUnits(duration), nowMs);
 }
 
-/** `1 minute 30 seconds` -> `1m30s`; the texts of providers use both spellings. */
+const textUnit = 'ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?';
+/** `try again in 14m24s`, `retry in 20 seconds`. */
+const phrase = new RegExp(`(?:try again|retry) in ((?:\\d+(?:\\.\\d+)?\\s?(?:${textUnit})(?![a-z])\\s?)+)`, 'i');
+
+/** `1 minute 30 seconds` -> `1m30s`. */
 const shortUnits = (duration: string): string =>
-  duration.toLowerCase().replaceAll(/\s/g, '').replaceAll(/(s|m|h)(?:ec|in|our)[a-z]*/g, '$1');
+  duration
+    .toLowerCase()
+    .replaceAll(/\s/g, '')
+    .replaceAll(/([dhms])(?:ay|our|in|ec)[a-z]*/g, '$1');
 
 /** The later reset of the dimensions with nothing remaining. */
 function fromResets(headers: Readonly<Record<string, string>>, nowMs: number): number | null {

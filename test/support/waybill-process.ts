@@ -1,0 +1,115 @@
+/** Waybill as users run it: `waybill up` in a process of its own, that a test may kill. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Client, createClient } from '@waybill/producer/client/client.ts';
+
+export const cliPath = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
+
+export interface WaybillProcess {
+  readonly url: string;
+  readonly adminKey: string;
+  readonly client: Client;
+  readonly pid: number;
+  /** kill -9, and wait until it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+  readonly stderr: () => string;
+}
+
+/** The environment of a test's processes: nothing of the machine's own providers. */
+export const bareEnvironment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: process.env['PATH'],
+  HOME: process.env['HOME'],
+  ...more,
+});
+
+/** @param config as the YAML file would hold it; JSON is YAML */
+export async function startWaybillProcess(
+  directory: string,
+  config: unknown,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<WaybillProcess> {
+  const file = join(directory, 'waybill.yaml');
+  await writeFile(file, JSON.stringify(config));
+  const data = join(directory, 'data');
+  const child = spawn(process.execPath, [cliPath, 'up', '--json'], {
+    env: bareEnvironment({
+      WAYBILL_CONFIG: file,
+      WAYBILL_DATA_DIR: data,
+      WAYBILL_PORT: '0',
+      LOG_LEVEL: 'warn',
+      ...environment,
+    }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let errors = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    errors += chunk.toString('utf8');
+  });
+  const { url } = await firstLine(child, () => errors);
+  const adminKey = readFileSync(join(data, 'admin-key'), 'utf8').trim();
+  return {
+    url,
+    adminKey,
+    client: createClient({ url, apiKey: adminKey }),
+    pid: child.pid ?? 0,
+    kill: () => end(child, 'SIGKILL').then(() => undefined),
+    stop: () => end(child, 'SIGTERM'),
+    stderr: () => errors,
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  const [code] = (await exited) as [number | null];
+  return code;
+}
+
+function firstLine(child: ChildProcess, errors: () => string): Promise<{ url: string }> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      const line = text.indexOf('\n');
+      if (line >= 0) resolve(JSON.parse(text.slice(0, line)) as { url: string });
+    });
+    child.once('exit', (code) => reject(new Error(`waybill up ended with ${code} before it was ready: ${errors()}`)));
+  });
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one command to its end. */
+export async function runCli(
+  args: readonly string[],
+  options: { environment?: NodeJS.ProcessEnv; input?: string | Buffer; cwd?: string } = {},
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [cliPath, ...args], {
+    env: bareEnvironment(options.environment),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString('utf8');
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString('utf8');
+  });
+  child.stdin.on('error', () => undefined); // A command may end without reading its input.
+  child.stdin.end(options.input ?? '');
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}

@@ -12,7 +12,7 @@ import { type QueueBackend, webhookQueueName } from '@waybill/shared/queue/queue
 import { backlogSizes } from '@waybill/shared/store/backlog.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
 import type { Caller } from '@waybill/shared/store/tenants.ts';
-import { type RequestHandler, Router } from 'express';
+import { type RequestHandler, type Response, Router } from 'express';
 
 export const bullBoardPath = '/admin/queues';
 
@@ -90,13 +90,21 @@ export function basicAuth(callerOf: BullBoardOptions['callerOf']): RequestHandle
       if (!caller.scopes.includes('admin'))
         throw new Problem('insufficient_scope', 'Cannot open the dashboards: the API key lacks the scope "admin"');
       response.locals.caller = caller;
-      next();
     } catch (error) {
-      response.set(
-        'www-authenticate',
-        'Basic realm="Waybill: any user name, an admin API key as password", charset="UTF-8"',
-      );
-      throw error;
+      if (!(error instanceof Problem) || error.status >= 500) throw error;
+      return refuse(response, error);
     }
+    next();
   };
+}
+
+/** Answered here: the API's error handler asks for a bearer key, and a browser opens its sign-in for Basic alone. */
+function refuse(response: Response, { status, message, type, param, code, retryAfterSeconds }: Problem): void {
+  if (status === 401)
+    response.set(
+      'www-authenticate',
+      'Basic realm="Waybill: any user name, an admin API key as password", charset="UTF-8"',
+    );
+  if (retryAfterSeconds !== null) response.set('retry-after', String(retryAfterSeconds));
+  response.status(status).json({ error: { message, type, param, code, request_id: response.locals.requestId } });
 }

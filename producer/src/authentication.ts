@@ -68,7 +68,7 @@ export function requireScope(authenticator: Authenticator, scope: Scope): Reques
 }
 
 function bearerOf(request: Request): string | null {
-  const match = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '');
+  const match = /^Bearer +(\S.*)$/i.exec(request.headers.authorization ?? '');
   return match?.[1] ?? null;
 }
 

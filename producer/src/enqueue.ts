@@ -6,8 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { Span } from '@opentelemetry/api';
-import type { Settings } from '@waybill/shared/config/settings.ts';
 import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
@@ -17,7 +17,13 @@ import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
 import { windowSize } from '@waybill/shared/routing/window.ts';
 import type { Database, Trx } from '@waybill/shared/store/database.ts';
-import { type IdempotencyKey, reserveKey, storeAnswer } from '@waybill/shared/store/idempotency.ts';
+import {
+  findAnswer,
+  type IdempotencyKey,
+  type KnownKey,
+  reserveKey,
+  storeAnswer,
+} from '@waybill/shared/store/idempotency.ts';
 import { insertJobs, type NewJob } from '@waybill/shared/store/insert-jobs.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { endpointFor } from '@waybill/shared/store/webhook-endpoints.ts';
@@ -67,22 +73,12 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
     span: Span,
     param: string,
   ): Promise<NewJob> => {
-    const webhookEndpointId =
-      job.webhookUrl === null
-        ? null
-        : (
-            await endpointFor(
-              database.kysely,
-              tenantId,
-              await deps.receivers.check(job.webhookUrl, `${param}webhook_url`),
-            )
-          ).id;
     turn += 1;
-    return resolveJob(job, {
+    const resolved = resolveJob(job, {
       id: newId('job'),
       tenantId,
       batchId,
-      webhookEndpointId,
+      webhookEndpointId: null,
       traceId: traceIdOf(span),
       traceparent: traceparentOf(span),
       settings: settings(),
@@ -90,6 +86,11 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
       turn,
       nowMs: Date.now(),
     });
+    // Last, because it writes: a job that is refused leaves no endpoint behind.
+    return {
+      ...resolved,
+      webhookEndpointId: await endpointIdOf(tenantId, job.webhookUrl, `${param}webhook_url`, deps),
+    };
   };
   const store = async (
     jobs: readonly NewJob[],
@@ -109,11 +110,15 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
   return {
     one: (tenantId, body, key) =>
       inEnqueueSpan(tenantId, 1, async (span) => {
+        const known = await storedAnswer(database, key);
+        if (known) return known;
         const job = await resolve(tenantId, parse(body, ''), null, span, '');
         return store([job], key, (rows) => JSON.stringify(rows.map(toNewJobJson)[0]), null);
       }),
     many: (tenantId, body, key) =>
       inEnqueueSpan(tenantId, 0, async (span) => {
+        const known = await storedAnswer(database, key);
+        if (known) return known;
         const requests = parseBulk(body);
         const batchId = newId('batch');
         const jobs: NewJob[] = [];
@@ -131,6 +136,16 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
         );
       }),
   };
+}
+
+async function endpointIdOf(
+  tenantId: string,
+  webhookUrl: string | null,
+  param: string,
+  { database, receivers }: EnqueueDeps,
+): Promise<string | null> {
+  if (webhookUrl === null) return null;
+  return (await endpointFor(database.kysely, tenantId, await receivers.check(webhookUrl, param))).id;
 }
 
 const toNewJobJson = (job: JobRow): JobJson => toJobJson({ job, attempts: [], output: null });
@@ -204,9 +219,7 @@ async function storeTogether(
 ): Promise<{ rows: readonly JobRow[]; answer: Answer }> {
   if (key !== null) {
     const reservation = await reserveKey(trx, key);
-    if (reservation.kind === 'replay')
-      return { rows: [], answer: { status: reservation.status, body: reservation.response, isReplayed: true } };
-    if (reservation.kind === 'reused') throw keyReused();
+    if (reservation.kind !== 'new') return { rows: [], answer: replay(reservation) };
   }
   const [tenant] = jobs;
   if (batch && tenant)
@@ -218,6 +231,18 @@ async function storeTogether(
   const body = answerOf(rows);
   if (key !== null) await storeAnswer(trx, key, 202, body);
   return { rows, answer: { status: 202, body, isReplayed: false } };
+}
+
+/** Before the body is judged: what was accepted once is answered alike, though its `run_at` or model is gone since. */
+async function storedAnswer({ kysely }: Database, key: IdempotencyKey | null): Promise<Answer | null> {
+  const known = key === null ? null : await findAnswer(kysely, key);
+  return known && replay(known);
+}
+
+/** @throws Problem when the key was used with another body */
+function replay(known: KnownKey): Answer {
+  if (known.kind === 'reused') throw keyReused();
+  return { status: known.status, body: known.response, isReplayed: true };
 }
 
 export const keyReused = (): Problem =>

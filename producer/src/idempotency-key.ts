@@ -16,5 +16,7 @@ export function idempotencyKeyOf(request: Request, tenantId: string, body: unkno
       { param: 'idempotency-key' },
     );
   }
-  return { tenantId, scope: `${request.method} ${request.path}`, key, fingerprint: fingerprintOf(body) };
+  // `/bulk` and `/bulk/` are one route.
+  const path = request.path.replace(/(.)\/+$/, '$1');
+  return { tenantId, scope: `${request.method} ${path}`, key, fingerprint: fingerprintOf(body) };
 }

@@ -1,5 +1,5 @@
 /** A job as users read it: the one shape for all routes. Unknown is null, never zero. */
-import { type WaitingReason, priorities } from '@waybill/shared/domain/job.ts';
+import { priorities, type WaitingReason } from '@waybill/shared/domain/job.ts';
 import { formatUsd } from '@waybill/shared/domain/money.ts';
 import { toUsageJson, usageSchema } from '@waybill/shared/domain/usage.ts';
 import type { AttemptRow, JobRow, JobView } from '@waybill/shared/store/jobs.ts';

@@ -5,7 +5,7 @@
  */
 import { type ChatRequest, chatRequestSchema } from '@waybill/shared/chat/request.ts';
 import { durationSchema } from '@waybill/shared/domain/duration.ts';
-import { endpoints, priorities, type Priority } from '@waybill/shared/domain/job.ts';
+import { endpoints, type Priority, priorities } from '@waybill/shared/domain/job.ts';
 import type { ProblemCode } from '@waybill/shared/domain/problem.ts';
 import { notSupportedYet, strictObject } from '@waybill/shared/domain/strict-object.ts';
 import { z } from 'zod';
@@ -44,7 +44,13 @@ const metadata = z.record(z.string(), z.unknown()).transform((record, context): 
   return record as Record<string, string>;
 });
 
-const names = (what: string) => z.array(z.string().min(1).max(64)).max(20, `at most 20 ${what} are allowed`);
+const name = z
+  .string()
+  .min(1)
+  .max(64)
+  .refine((text) => text.isWellFormed(), as('invalid_unicode', 'a name holds half a surrogate pair'))
+  .refine(isVisible, as('control_character', 'a name holds an invisible or control character'));
+const names = (what: string) => z.array(name).max(20, `at most 20 ${what} are allowed`);
 const maxAheadMs = 30 * 86_400_000;
 const maxBehindMs = 60_000;
 

@@ -1,7 +1,8 @@
 /** The API process: the HTTP server around the application, with its limits and its end. */
+
+import { createHmac } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createHmac } from 'node:crypto';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
@@ -55,6 +56,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: 10_000,
+    // The application refuses a missing Host itself, in our own form.
+    requireHostHeader: false,
   });
   const self = () => ({ host: options.host, port: (server.address() as AddressInfo | null)?.port ?? 0 });
   const authenticator = createAuthenticator(options.database, options.adminKey);
@@ -76,6 +79,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     response.writeContinue();
     server.emit('request', request, response);
   });
+  // An expectation nobody knows is ignored, as RFC 9110 allows; Node's own 417 has no body.
+  server.on('checkExpectation', app);
   server.on('clientError', answerClientError);
   await listen(server, options.host, options.port);
   const { port } = self();
@@ -113,8 +118,13 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 function refuseContinue(response: ServerResponse): void {
   const problem = new Problem('payload_too_large', `Cannot read the body: it is larger than ${maxBodyBytes} bytes`);
-  response.writeHead(problem.status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(JSON.stringify(problemJson(problem, newId('req'))));
+  const requestId = newId('req');
+  response.writeHead(problem.status, {
+    'content-type': 'application/json',
+    'x-request-id': requestId,
+    connection: 'close',
+  });
+  response.end(JSON.stringify(problemJson(problem, requestId)));
 }
 
 /** What Node refuses before there is a request, in our own form. */

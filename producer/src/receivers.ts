@@ -32,7 +32,7 @@ export function createReceivers(policy: ReceiverPolicy, self: () => { host: stri
       const url = new URL(href);
       const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
       const own = self();
-      if (port === own.port && ['127.0.0.1', 'localhost', '[::1]', own.host].includes(url.hostname)) {
+      if (port === own.port && isSelf(url.hostname, own.host)) {
         throw new Problem('url_self', 'Cannot send webhooks to this address: it is this server itself', { param });
       }
       if (!(await isAllowedHost(url.hostname.replace(/^\[|\]$/g, '')))) {
@@ -45,6 +45,12 @@ export function createReceivers(policy: ReceiverPolicy, self: () => { host: stri
       return href;
     },
   };
+}
+
+/** The name this server listens on, or loopback; `URL` has brought every spelling of an address to one form. */
+function isSelf(hostname: string, ownHost: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return host === ownHost || /^(?:.*\.)?localhost$|^127\.|^::1$|^::ffff:7f[0-9a-f]{2}:/.test(host);
 }
 
 /** Every address of a name; none when it does not resolve now, which the delivery will find out and retry. */

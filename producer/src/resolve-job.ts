@@ -1,6 +1,7 @@
 /** A valid request -> a job row: which chain, which targets, which first. Pure but for ids and the turn handed in. */
-import { outputLimitOf } from '@waybill/shared/chat/request.ts';
+
 import { requiredCapabilities } from '@waybill/shared/chat/capabilities.ts';
+import { outputLimitOf } from '@waybill/shared/chat/request.ts';
 import { estimateInputTokens } from '@waybill/shared/chat/tokens.ts';
 import { chainOfTarget } from '@waybill/shared/config/resolve.ts';
 import type { ChainSettings, Settings } from '@waybill/shared/config/settings.ts';
@@ -41,7 +42,7 @@ export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
     endpoint: job.endpoint,
     priority: priorityRank(job.priority),
     requestedModel: job.request.model,
-    chain: settings.chains[job.request.model] ? job.request.model : null,
+    chain: Object.hasOwn(settings.chains, job.request.model) ? job.request.model : null,
     targets: route.targets,
     target: route.target,
     provider: splitTarget(route.target).provider,
@@ -60,6 +61,9 @@ export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
   };
 }
 
+/** No model has a space, a control character or half a surrogate pair in its name; the database takes no NUL. */
+const targetForm = /^[^/]+\/[^\s\p{Cc}\p{Cs}]+$/u;
+
 /** A model names a chain, or a target of a configured provider. */
 export function chainFor(model: string, settings: Settings): ChainSettings {
   if (Object.keys(settings.providers).length === 0) {
@@ -68,10 +72,11 @@ export function chainFor(model: string, settings: Settings): ChainSettings {
       'Cannot accept jobs: no provider is configured. Set a credential such as OPENAI_API_KEY, or start Ollama, and restart; `npm run waybill -- up` names what it found',
     );
   }
-  const chain = settings.chains[model];
+  // The name comes from outside: `constructor` and `__proto__` are no chains.
+  const chain = Object.hasOwn(settings.chains, model) ? settings.chains[model] : undefined;
   if (chain) return chain;
   const { provider } = splitTarget(model);
-  if (model.includes('/') && settings.providers[provider]) return chainOfTarget(model);
+  if (targetForm.test(model) && Object.hasOwn(settings.providers, provider)) return chainOfTarget(model);
   const known = [...Object.keys(settings.chains), ...Object.keys(settings.providers).map((id) => `${id}/<model>`)];
   throw new Problem(
     'model_not_found',

@@ -22,6 +22,8 @@ export function strictQuery(request: Request, known: readonly string[]): Record<
     ) {
       throw fail(`unknown parameter "${name.slice(0, 64)}"${nearestHint(name, known)}`);
     }
+    // The database takes no NUL in any text.
+    if (`${name}${value}`.includes('\u0000')) throw fail(`"${name.slice(0, 64)}" holds a NUL character`);
     if (out[name] !== undefined) throw fail(`"${name.slice(0, 64)}" stands in it twice`);
     out[name] = value;
   }

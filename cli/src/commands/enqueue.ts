@@ -196,14 +196,19 @@ function report(
   counts: Record<string, number> | null,
   flags: EnqueueFlags,
 ): void {
-  if (flags.json) return printJson({ jobs, batch_ids: batches, counts });
-  if (counts === null)
-    return print(
-      `${jobs} jobs stored in ${batches.join(', ')}. Watch them with: waybill jobs list --batch ${batches[0] ?? ''}`,
-    );
-  print(
-    `${jobs} jobs: ${Object.entries(counts)
-      .map(([status, count]) => `${count} ${status}`)
-      .join(', ')}${flags.output === undefined ? '' : `; answers in ${flags.output}`}`,
-  );
+  if (flags.json) printJson({ jobs, batch_ids: batches, counts });
+  else print(sentence(batches, jobs, counts, flags.output));
+}
+
+function sentence(
+  batches: readonly string[],
+  jobs: number,
+  counts: Record<string, number> | null,
+  output: string | undefined,
+): string {
+  if (counts === null) {
+    return `${jobs} jobs stored in ${batches.join(', ')}. Watch them with: waybill jobs list --batch ${batches[0] ?? ''}`;
+  }
+  const states = Object.entries(counts).map(([status, count]) => `${count} ${status}`);
+  return `${jobs} jobs: ${states.join(', ')}${output === undefined ? '' : `; answers in ${output}`}`;
 }

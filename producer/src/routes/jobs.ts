@@ -1,7 +1,7 @@
 /** `/v1/jobs`: submit, read, list, cancel, retry. */
 import { parseDuration } from '@waybill/shared/domain/duration.ts';
 import { entryId, isId } from '@waybill/shared/domain/ids.ts';
-import { isFinal, jobStatuses, type JobStatus, splitTarget } from '@waybill/shared/domain/job.ts';
+import { isFinal, type JobStatus, jobStatuses, splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
@@ -17,6 +17,7 @@ import { onlyMethods } from '../methods.ts';
 import { jsonBody, readBody } from '../read-body.ts';
 import { chainFor } from '../resolve-job.ts';
 import { strictQuery } from '../strict-query.ts';
+import { notBuilt } from './not-built.ts';
 
 const longestWaitMs = 60_000;
 const defaultLimit = 20;
@@ -30,6 +31,7 @@ export function jobsRouter(context: ApiContext): Router {
     .route('/')
     .post(write, readBody, async (request, response) => {
       const { tenantId } = callerOf(response);
+      strictQuery(request, []);
       const body = jsonBody(request);
       sendAnswer(response, await context.enqueue.one(tenantId, body, idempotencyKeyOf(request, tenantId, body)));
     })
@@ -39,10 +41,13 @@ export function jobsRouter(context: ApiContext): Router {
     .route('/bulk')
     .post(write, readBody, async (request, response) => {
       const { tenantId } = callerOf(response);
+      strictQuery(request, []);
       const body = jsonBody(request);
       sendAnswer(response, await context.enqueue.many(tenantId, body, idempotencyKeyOf(request, tenantId, body)));
     })
     .all(onlyMethods('POST'));
+  // Before `/:id`, which would take them for ids.
+  router.all(['/estimate', '/actions'], notBuilt);
   router
     .route('/:id')
     .get(read, (request, response) => get(request, response, context))
@@ -152,6 +157,7 @@ async function list(request: Request, response: Response, { database, cursors }:
 
 async function cancel(request: Request, response: Response, context: ApiContext): Promise<void> {
   const { database, coordination, queues } = context;
+  strictQuery(request, []);
   const before = await view(request, response, context);
   const ended = await cancelJob(database, before.job.tenant_id, before.job.id);
   if (ended) {
@@ -168,6 +174,7 @@ async function cancel(request: Request, response: Response, context: ApiContext)
 
 async function retry(request: Request, response: Response, context: ApiContext): Promise<void> {
   const { database, coordination, settings } = context;
+  strictQuery(request, []);
   const before = await view(request, response, context);
   const targets = before.job.targets.filter((target) => settings().providers[splitTarget(target).provider]?.enabled);
   const [target] = targets.length > 0 ? targets : chainFor(before.job.requested_model, settings()).targets;

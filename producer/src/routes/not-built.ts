@@ -1,10 +1,8 @@
 /** Routes of the design that this version does not have: named as such, so that nobody looks for a typing error. */
 import { Problem } from '@waybill/shared/domain/problem.ts';
-import { Router } from 'express';
+import { type RequestHandler, Router } from 'express';
 
 const laterPaths = [
-  '/v1/jobs/estimate',
-  '/v1/jobs/actions',
   '/v1/jobs/:id/stream',
   '/v1/jobs/:id/explain',
   '/v1/jobs/:id/approve',
@@ -25,11 +23,11 @@ const laterPaths = [
 
 export function notBuiltRouter(): Router {
   const router = Router({ caseSensitive: true });
-  router.all(laterPaths, (request) => {
-    throw new Problem(
-      'not_supported_yet',
-      `Cannot use ${request.path.slice(0, 100)}: this version does not have it yet`,
-    );
-  });
+  router.all(laterPaths, notBuilt);
   return router;
 }
+
+export const notBuilt: RequestHandler = (request) => {
+  const path = `${request.baseUrl}${request.path}`;
+  throw new Problem('not_supported_yet', `Cannot use ${path.slice(0, 100)}: this version does not have it yet`);
+};

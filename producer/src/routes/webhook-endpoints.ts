@@ -4,12 +4,14 @@ import { Router } from 'express';
 import type { ApiContext } from '../api-context.ts';
 import { callerOf, requireScope } from '../authentication.ts';
 import { onlyMethods } from '../methods.ts';
+import { strictQuery } from '../strict-query.ts';
 
 export function webhookEndpointsRouter({ authenticator, database, sealer }: ApiContext): Router {
   const router = Router({ caseSensitive: true });
   router
     .route('/default')
-    .get(requireScope(authenticator, 'webhooks:read'), async (_request, response) => {
+    .get(requireScope(authenticator, 'webhooks:read'), async (request, response) => {
+      strictQuery(request, []);
       response.json({
         id: 'default',
         object: 'webhook_endpoint',

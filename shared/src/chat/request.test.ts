@@ -15,7 +15,11 @@ test.for<[string, object]>([
   ['reasoning text of an earlier turn', { role: 'assistant', content: 'Hi.', reasoning_content: 'They greet.' }],
   [
     'opaque reasoning parts of an earlier turn',
-    { role: 'assistant', content: 'Hi.', reasoning_details: [{ type: 'thinking', signature: 'c2ln', extra: [1, null] }] },
+    {
+      role: 'assistant',
+      content: 'Hi.',
+      reasoning_details: [{ type: 'thinking', signature: 'c2ln', extra: [1, null] }],
+    },
   ],
   ['tool calls without text', { role: 'assistant', content: null, tool_calls: [call] }],
   ['a refusal', { role: 'assistant', content: null, refusal: 'No.' }],
@@ -82,7 +86,10 @@ test.for([
   ['input_audio', { input_audio: { data: 'AAAA', format: 'wav' } }],
   ['file', { file: { file_id: 'file-1' } }],
 ] as const)('a content part "%s" is refused as not supported yet, with its place', ([type, more]) => {
-  const content = [{ type: 'text', text: 'Look.' }, { type, ...more }];
+  const content = [
+    { type: 'text', text: 'Look.' },
+    { type, ...more },
+  ];
   expect(faultsIn({ ...base, messages: [{ role: 'user', content }] })).toMatchObject([
     { path: 'messages[0].content[1]', code: 'not_supported_yet', message: expect.stringContaining(type) },
   ]);
@@ -112,7 +119,12 @@ test('a field that is near to nothing is unknown without a guess', () => {
 test.for<[string, object, string, string]>([
   ['no messages', { messages: [] }, 'messages', 'out_of_range'],
   ['only blank messages', { messages: [{ role: 'user', content: ' \n' }] }, 'messages', 'empty_input'],
-  ['only blank parts', { messages: [{ role: 'user', content: [{ type: 'text', text: '' }] }] }, 'messages', 'empty_input'],
+  [
+    'only blank parts',
+    { messages: [{ role: 'user', content: [{ type: 'text', text: '' }] }] },
+    'messages',
+    'empty_input',
+  ],
   ['a temperature as text', { temperature: '0.7' }, 'temperature', 'invalid_type'],
   ['a negative temperature', { temperature: -1 }, 'temperature', 'out_of_range'],
   ['a fractional limit', { max_tokens: 1.5 }, 'max_tokens', 'invalid_type'],

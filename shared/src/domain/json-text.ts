@@ -56,14 +56,14 @@ export function parseJsonObject(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** V8 quotes the text around an error, which may be a prompt; only the position is passed on. */
+/** V8 quotes the text around an error, which may be a prompt; only the position, or one character, is passed on. */
 function positionOf(cause: unknown, text: string): string {
-  const match = /position (\d+)/.exec(cause instanceof Error ? cause.message : '');
-  const at = match?.[1] === undefined ? text.length : Number(match[1]);
-  const line = text.slice(0, at).split('\n').length;
-  return at >= text.length
-    ? `it ends too early, at position ${text.length}`
-    : `unexpected character at position ${at} (line ${line})`;
+  const message = cause instanceof Error ? cause.message : '';
+  if (/end of JSON|Unterminated/.test(message)) return `it ends too early, at position ${text.length}`;
+  const at = /position (\d+)/.exec(message)?.[1];
+  if (at === undefined) return `unexpected character ${/token '(.)'/su.exec(message)?.[1] ?? ''}`.trimEnd();
+  const line = text.slice(0, Number(at)).split('\n').length;
+  return `unexpected character at position ${at} (line ${line})`;
 }
 
 interface Container {
@@ -93,7 +93,7 @@ function checkStructure(text: string, maxItems: number): void {
   }
 }
 
-/** Escapes included: `"\\u005f_proto__"` is the same key. At most six characters stand for one. */
+/** Escapes included: `"\u005f_proto__"` is the same key. At most six characters stand for one. */
 function isProtoText(source: string): boolean {
   if (source.length < 11 || source.length > 56) return false;
   const decoded = source.replaceAll(/\\u00([0-7][0-9a-f])/gi, (_, hex: string) =>

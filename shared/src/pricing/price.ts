@@ -46,6 +46,7 @@ export function priceByTable(usage: Usage, providerId: string, model: string, at
       output_tokens: usage.outputTokens,
       cache_read_tokens: usage.cacheReadTokens,
       cache_write_tokens: usage.cacheWriteTokens,
+      cache_write_1h_tokens: usage.cacheWrite1hTokens,
     },
     model,
     { providerId, timestamp: at },

@@ -112,7 +112,9 @@ async function callOnce(
       reader && !isJson(headers) ? await readStream(response.body, reader) : await readWhole(response.body, dialect);
     return conclude(result, reader?.partial() ?? emptyAnswer, meta);
   } catch (error) {
-    if (signal.aborted) return { kind: 'stopped', reason: signal.reason as StopReason, meta };
+    // Whether the provider had begun is not known, and the unknown is never zero.
+    if (signal.aborted)
+      return { kind: 'stopped', reason: signal.reason as StopReason, meta: { ...meta, isSent: true } };
     meta.isSent ||= !isBeforeSend(error);
     return { kind: 'failure', failure: toFailure(error, meta.httpStatus), partial: safePartial(reader), meta };
   }

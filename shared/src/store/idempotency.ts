@@ -3,8 +3,9 @@
  *
  * A second request with the same key waits on the first one's row, and then finds its answer.
  */
-import { sql } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import type { Trx } from './database.ts';
+import type { Tables } from './tables.ts';
 
 export interface IdempotencyKey {
   readonly tenantId: string;
@@ -17,10 +18,10 @@ export interface IdempotencyKey {
 
 const lifetime = sql`now() + interval '24 hours'`;
 
-export type Reservation =
-  | { readonly kind: 'new' }
+export type KnownKey =
   | { readonly kind: 'replay'; readonly status: number; readonly response: string }
   | { readonly kind: 'reused' };
+export type Reservation = { readonly kind: 'new' } | KnownKey;
 
 export async function reserveKey(trx: Trx, key: IdempotencyKey): Promise<Reservation> {
   const made = await trx
@@ -50,6 +51,23 @@ export async function reserveKey(trx: Trx, key: IdempotencyKey): Promise<Reserva
     .where('scope', '=', key.scope)
     .where('key', '=', key.key)
     .executeTakeFirstOrThrow();
+  return toReservation(row, key);
+}
+
+/** The answer a key has already; null: none, or it has run out. For a look before the body is judged anew. */
+export async function findAnswer(db: Kysely<Tables>, key: IdempotencyKey): Promise<KnownKey | null> {
+  const row = await db
+    .selectFrom('waybill.idempotency_keys')
+    .selectAll()
+    .where('tenant_id', '=', key.tenantId)
+    .where('scope', '=', key.scope)
+    .where('key', '=', key.key)
+    .where('expires_at', '>', sql<Date>`now()`)
+    .executeTakeFirst();
+  return row ? toReservation(row, key) : null;
+}
+
+function toReservation(row: Selectable<Tables['waybill.idempotency_keys']>, key: IdempotencyKey): KnownKey {
   if (row.fingerprint !== key.fingerprint) return { kind: 'reused' };
   return { kind: 'replay', status: row.status, response: row.response };
 }

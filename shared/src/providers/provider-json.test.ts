@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { Problem, type ProblemCode } from '../domain/problem.ts';
+import { asCount, asList, asRecord, asText, asTextOrNull, parseProviderJson } from './provider-json.ts';
+
+const codeOf = (text: string): ProblemCode | null => {
+  try {
+    parseProviderJson(text);
+    return null;
+  } catch (error) {
+    if (error instanceof Problem) return error.code;
+    throw error;
+  }
+};
+
+test.for<[string, string, ProblemCode | null]>([
+  ['an object', '{"a":[1,"x",null]}', null],
+  ['a list longer than a caller may send', `[${'0,'.repeat(50_000)}0]`, null],
+  ['64 levels', '['.repeat(64) + ']'.repeat(64), null],
+  ['65 levels', '['.repeat(65) + ']'.repeat(65), 'json_too_deep'],
+  ['100,000 open brackets', '['.repeat(100_000), 'json_too_deep'],
+  ['a list without end', `[${'0,'.repeat(1_000_001)}0]`, 'too_many_items'],
+  ['a key that poisons', '{"__proto__":{"x":1}}', 'forbidden_key'],
+  ['a page of HTML', '<html></html>', 'invalid_json'],
+  ['nothing', '', 'invalid_json'],
+  ['half of it', '{"a":', 'invalid_json'],
+])("a provider's JSON: %s", ([, text, code]) => {
+  expect(codeOf(text)).toBe(code);
+});
+
+test('an error of the text holds none of it', () => {
+  expect(() => parseProviderJson('my secret prompt')).toThrow(expect.not.objectContaining({ message: /secret/ }));
+});
+
+const values = [undefined, null, true, 0, 3, -1, 1.5, Number.NaN, 2 ** 60, '', 'x', [1], { a: 1 }];
+test.for<[string, (value: unknown) => unknown, unknown[]]>([
+  ['asRecord', asRecord, [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, { a: 1 }]],
+  ['asList', asList, [[], [], [], [], [], [], [], [], [], [], [], [1], []]],
+  ['asText', asText, ['', '', '', '', '', '', '', '', '', '', 'x', '', '']],
+  ['asTextOrNull', asTextOrNull, [...Array(10).fill(null), 'x', null, null]],
+  ['asCount', asCount, [null, null, null, 0, 3, null, null, null, null, null, null, null, null]],
+])('%s takes its own kind and reads anything else as absent', ([, read, expected]) => {
+  expect(values.map(read)).toEqual(expected);
+});

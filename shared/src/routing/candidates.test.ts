@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { candidates, type JobNeeds, type TargetFacts } from './candidates.ts';
+
+const nowMs = 1_000_000;
+const facts: TargetFacts = {
+  isConfigured: true,
+  isEnabled: true,
+  labels: ['eu', 'local'],
+  capabilities: ['tools', 'vision'],
+  lacks: [],
+  contextWindow: 8_000,
+  pausedUntilMs: null,
+};
+const needs: JobNeeds = {
+  capabilities: ['tools'],
+  estimatedTokens: 1_000,
+  require: ['eu'],
+  excludeProviders: ['groq'],
+};
+type Change = { readonly facts?: Partial<TargetFacts>; readonly needs?: Partial<JobNeeds> };
+
+const standing = (change: Change) =>
+  candidates(['openai/gpt'], { ...needs, ...change.needs }, () => ({ ...facts, ...change.facts }), nowMs)[0];
+
+describe('a target is eligible', () => {
+  test.for<[string, Change]>([
+    ['when it has all that the job needs', {}],
+    ['when its capabilities are unknown', { facts: { capabilities: null } }],
+    ['when its context window is unknown', { facts: { contextWindow: null } }],
+    ['when the request fits its window exactly', { needs: { estimatedTokens: 8_000 } }],
+    ['when the job requires no label of one that has none', { needs: { require: [] }, facts: { labels: [] } }],
+    ['when its pause ends now', { facts: { pausedUntilMs: nowMs } }],
+    ['when its pause is over', { facts: { pausedUntilMs: nowMs - 1 } }],
+    ['when it lacks what the job does not need', { facts: { lacks: ['logprobs'] } }],
+  ])('%s', ([, change]) => {
+    expect(standing(change)).toEqual({ target: 'openai/gpt', kind: 'eligible' });
+  });
+});
+
+describe('a target is skipped', () => {
+  test.for<[string, Change, string, string]>([
+    ['when its provider is gone', { facts: { isConfigured: false } }, 'not_configured', 'no provider "openai"'],
+    ['when its provider is off', { facts: { isEnabled: false } }, 'disabled', 'provider "openai" is disabled'],
+    ['when it lacks a required label', { needs: { require: ['eu', 'on'] } }, 'label', 'lacks the label "on"'],
+    [
+      'when the job excludes its provider',
+      { needs: { excludeProviders: ['groq', 'openai'] } },
+      'excluded',
+      'provider "openai" is excluded by the job',
+    ],
+    ['when its dialect lacks a capability', { facts: { lacks: ['tools'] } }, 'capability', 'cannot do "tools"'],
+    [
+      'when its known capabilities leave one out',
+      { needs: { capabilities: ['tools', 'json_schema'] } },
+      'capability',
+      'cannot do "json_schema"',
+    ],
+    [
+      'when it lacks a capability though its list is unknown',
+      { facts: { capabilities: null, lacks: ['tools'] } },
+      'capability',
+      'cannot do "tools"',
+    ],
+    [
+      'when the request is one token too long',
+      { needs: { estimatedTokens: 8_001 } },
+      'context_window',
+      'about 8001 tokens do not fit into 8000',
+    ],
+  ])('%s', ([, change, reason, detail]) => {
+    expect(standing(change)).toEqual({ target: 'openai/gpt', kind: 'skipped', reason, detail, untilMs: null });
+  });
+
+  test('when it is paused, until the pause ends', () => {
+    expect(standing({ facts: { pausedUntilMs: nowMs + 1 } })).toEqual({
+      target: 'openai/gpt',
+      kind: 'skipped',
+      reason: 'paused',
+      detail: 'paused after a failure',
+      untilMs: nowMs + 1,
+    });
+  });
+
+  test('for a reason that lasts before one that ends, so that nobody waits in vain', () => {
+    const change = { facts: { pausedUntilMs: nowMs + 1, labels: [] } };
+    expect(standing(change)).toMatchObject({ reason: 'label', untilMs: null });
+  });
+});
+
+test('each target is judged by its own facts, in the order of the chain', () => {
+  const factsOf = (target: string) => ({ ...facts, isEnabled: target !== 'b/1' });
+  const found = candidates(['c/1', 'b/1', 'a/1'], needs, factsOf, nowMs);
+  expect(found.map((candidate) => `${candidate.target} ${candidate.kind}`)).toEqual([
+    'c/1 eligible',
+    'b/1 skipped',
+    'a/1 eligible',
+  ]);
+});

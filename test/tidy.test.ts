@@ -4,10 +4,11 @@
  * A rule that only a page states is broken within a month. Each case collects every violation, so that one run shows
  * them all. An exception stands here, with its reason.
  */
-import { describe, expect, it } from 'vitest';
+
 import { problems } from '@waybill/shared/domain/problem.ts';
 import { genaiPricesVersion } from '@waybill/shared/pricing/price.ts';
 import { pgliteVersion } from '@waybill/shared/store/open-embedded.ts';
+import { describe, expect, it } from 'vitest';
 import { renderErrorsPage } from './support/errors-page.ts';
 import {
   type AstNode,
@@ -66,7 +67,9 @@ describe('imports', () => {
 
   it('of our own files name the whole file, with its extension', () => {
     // `.tsx` and `.css` are the browser's: only Vite reads them.
-    const wrong = edges.filter(({ to }) => to !== null && !/\.(ts|json)$/.test(to) && !/^dashboards\/.*\.(tsx|css)$/.test(to));
+    const wrong = edges.filter(
+      ({ to }) => to !== null && !/\.(ts|json)$/.test(to) && !/^dashboards\/.*\.(tsx|css)$/.test(to),
+    );
     expect(wrong.map(({ file, specifier }) => `${file.path} -> ${specifier}`)).toEqual([]);
   });
 
@@ -98,7 +101,8 @@ describe('size', () => {
 
 describe('names', () => {
   it('of files and folders say what is in them', () => {
-    const banned = /(^|[-./])(utils?|helpers?|common|managers?|misc)([-./]|$)|(^|\/)(types|interfaces|classes)(\/|$)|(^|\/)index\.tsx?$/;
+    const banned =
+      /(^|[-./])(utils?|helpers?|common|managers?|misc)([-./]|$)|(^|\/)(types|interfaces|classes)(\/|$)|(^|\/)index\.tsx?$/;
     // It declares the module `pg/lib/utils.js`, whose name is not ours.
     const exceptions = ['shared/src/store/pg-utils.d.ts'];
     expect(listPaths().filter((path) => banned.test(path) && !exceptions.includes(path))).toEqual([]);
@@ -123,6 +127,7 @@ describe('names', () => {
   /** File and name: the word in its other meaning. */
   const exceptions = new Set([
     'shared/src/providers/anthropic/write-request.ts generation', // The generation of a model: 4.6.
+    'shared/src/store/workers.ts taskLeaseMs', // What one process does for the whole fleet, such as upkeep.
   ]);
   /** Azure's own word, in its addresses and answers. */
   const isAzure = (path: string, word: string) => word === 'deployment' && path.includes('/azure-openai/');
@@ -130,7 +135,10 @@ describe('names', () => {
   it('of things use one word per thing', () => {
     const wrong = sources.flatMap((file) =>
       [...declaredNames(file), file.path.replace(/\.[^/]*$/, '')].flatMap((name) => {
-        const words = ` ${name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/[^a-zA-Z0-9]+/g, ' ').toLowerCase()} `;
+        const words = ` ${name
+          .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+          .replace(/[^a-zA-Z0-9]+/g, ' ')
+          .toLowerCase()} `;
         return Object.entries(synonyms)
           .filter(([word]) => new RegExp(` ${word}s? `).test(words))
           .filter(([word]) => !exceptions.has(`${file.path} ${name}`) && !isAzure(file.path, word))
@@ -144,12 +152,19 @@ describe('names', () => {
 describe('code', () => {
   it('is exported by name', () => {
     const isDefault = (node: AstNode) =>
-      node.type === 'ExportDefaultDeclaration' || (node.type === 'ExportSpecifier' && nameOf(node.exported) === 'default');
+      node.type === 'ExportDefaultDeclaration' ||
+      (node.type === 'ExportSpecifier' && nameOf(node.exported) === 'default');
     expect(violations(everywhere, isDefault)).toEqual([]);
   });
 
   it('is TypeScript that Node can run by stripping the types', () => {
-    const unstrippable = ['TSEnumDeclaration', 'TSParameterProperty', 'TSImportEqualsDeclaration', 'TSExportAssignment', 'Decorator'];
+    const unstrippable = [
+      'TSEnumDeclaration',
+      'TSParameterProperty',
+      'TSImportEqualsDeclaration',
+      'TSExportAssignment',
+      'Decorator',
+    ];
     const isUnstrippable = (node: AstNode) =>
       unstrippable.includes(node.type) || (node.type === 'TSModuleDeclaration' && node.declare !== true);
     expect(violations((file) => !file.path.endsWith('.d.ts'), isUnstrippable)).toEqual([]);
@@ -172,7 +187,9 @@ describe('code', () => {
 
   it('leaves nothing for later in a comment', () => {
     // In two halves, or this line would be found.
-    const marks = new RegExp(`\\b(${['TO|DO', 'FIX|ME', 'XX|X', 'HA|CK'].map((mark) => mark.replace('|', '')).join('|')})\\b`);
+    const marks = new RegExp(
+      `\\b(${['TO|DO', 'FIX|ME', 'XX|X', 'HA|CK'].map((mark) => mark.replace('|', '')).join('|')})\\b`,
+    );
     const found = sources.flatMap(({ path, text }) =>
       text.split('\n').flatMap((line, n) => (marks.test(line) ? [`${path}:${n + 1}`] : [])),
     );
@@ -213,9 +230,13 @@ describe('packages', () => {
   });
 
   it('each have a row in docs/dependencies.md, and no row is left over', () => {
-    const rows = readProjectFile('docs/dependencies.md').matchAll(/^\| `([^`]+)` \| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$/gm);
+    const rows = readProjectFile('docs/dependencies.md').matchAll(
+      /^\| `([^`]+)` \| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$/gm,
+    );
     const documented = [...rows].flatMap(([, name, range, usedIn, why]) =>
-      (usedIn ?? '').split(',').map((folder) => ({ folder: folder.trim(), name, range, hasReason: (why ?? '').length > 20 })),
+      (usedIn ?? '')
+        .split(',')
+        .map((folder) => ({ folder: folder.trim(), name, range, hasReason: (why ?? '').length > 20 })),
     );
     const inOrder = (list: readonly object[]) => list.map((each) => JSON.stringify(each)).sort();
     const expected = dependencies.map(({ folder, name, range }) => ({ folder, name, range, hasReason: true }));
@@ -229,7 +250,7 @@ describe('docs/errors.md', () => {
   });
 
   it('has one row per code, and no other', () => {
-    const rows = [...readProjectFile('docs/errors.md').matchAll(/^\| `([a-z_]+)` \| (\d{3}) \|/gm)];
+    const rows = [...readProjectFile('docs/errors.md').matchAll(/^\| `([a-z0-9_]+)` \| (\d{3}) \|/gm)];
     const codes = Object.fromEntries(rows.map(([, code, status]) => [code, Number(status)]));
     expect(rows).toHaveLength(Object.keys(problems).length);
     expect(codes).toEqual(Object.fromEntries(Object.entries(problems).map(([code, [status]]) => [code, status])));

@@ -53,7 +53,9 @@ it('a second process is refused with the pid of the first, and let in as soon as
   expect(String(refusal)).toContain(directory);
   await kill(child);
   const store = await openEmbeddedStore({ directory });
-  expect((await store.pool.query('select count(*) > 0 as is_there from probe.kept')).rows).toEqual([{ is_there: true }]);
+  expect((await store.pool.query('select count(*) > 0 as is_there from probe.kept')).rows).toEqual([
+    { is_there: true },
+  ]);
   await store.close();
 }, 120_000);
 

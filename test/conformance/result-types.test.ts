@@ -54,7 +54,13 @@ const parameters: [sql: string, parameters?: unknown[]][] = [
   ['select $1::json as object, $2::jsonb as list, $3::jsonb as text', [{ a: [1] }, '[1, "x"]', '"bare"']],
   ['select $1::bytea as buffer, $2::bytea as array', [bytes, new Uint8Array(bytes)]],
   ['select $1::uuid as id, $2::uuid[] as ids', [id, [id]]],
-  ['select $1::int[] as ints, $2::text[] as texts', [[1, 2, null], ['a,b', '"c"', '', 'NULL', '\\', null]]],
+  [
+    'select $1::int[] as ints, $2::text[] as texts',
+    [
+      [1, 2, null],
+      ['a,b', '"c"', '', 'NULL', '\\', null],
+    ],
+  ],
   ['select $1::text[] as none, $2::int[][] as nested', [[], [[1], [2]]]],
   ['select $1::bytea[] as bytes, $2::timestamptz[] as instants', [[bytes], [at]]],
   ['select $1 as text, length($2) as length', ["'; drop table probe.rows; --", 'x'.repeat(100_000)]],

@@ -144,14 +144,14 @@ describe('with a tracer provider', () => {
       'gen_ai.request.model': 'm',
       'gen_ai.response.model': 'm',
       'gen_ai.response.finish_reasons': ['stop'],
-      'gen_ai.usage.input_tokens': usage?.input_tokens,
-      'gen_ai.usage.output_tokens': usage?.output_tokens,
+      'gen_ai.usage.input_tokens': usage?.prompt_tokens,
+      'gen_ai.usage.output_tokens': usage?.completion_tokens,
       'server.address': '127.0.0.1',
       'waybill.job.id': job.id,
       'waybill.attempt.number': 2,
     });
     const tried = spans.find((span) => span.name === 'process second');
-    const nano = Number(usage?.input_tokens) * 1_000 + Number(usage?.output_tokens) * 2_000;
+    const nano = Number(usage?.prompt_tokens) * 1_000 + Number(usage?.completion_tokens) * 2_000;
     expect(tried?.attributes).toMatchObject({
       'messaging.system': 'bullmq',
       'messaging.destination.name': 'second',

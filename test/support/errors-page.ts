@@ -19,6 +19,9 @@ export function renderErrorsPage(): string {
     .map(([code, [status, type, meaning]]): [string, number, ProblemType, string] => [code, status, type, meaning])
     // By status; those of one status in the catalogue's order.
     .sort((a, b) => a[1] - b[1])
-    .map(([code, status, type, meaning]) => `| \`${code}\` | ${status} | \`${type}\` | ${meaning.replaceAll('|', '\\|')} |`);
+    .map(
+      ([code, status, type, meaning]) =>
+        `| \`${code}\` | ${status} | \`${type}\` | ${meaning.replaceAll('|', '\\|')} |`,
+    );
   return `${intro}| code | status | type | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
 }

@@ -63,7 +63,13 @@ export const lineAt = (text: string, offset: number): number => text.slice(0, of
 
 /** Everything a file names as a module: imports, re-exports, `import()` and `import('…')` types. */
 export function specifiersOf(file: SourceFile): string[] {
-  const sourced = ['ImportDeclaration', 'ExportNamedDeclaration', 'ExportAllDeclaration', 'ImportExpression', 'TSImportType'];
+  const sourced = [
+    'ImportDeclaration',
+    'ExportNamedDeclaration',
+    'ExportAllDeclaration',
+    'ImportExpression',
+    'TSImportType',
+  ];
   return file.nodes
     .filter((node) => sourced.includes(node.type))
     .map((node) => (node.source as { value?: unknown } | null)?.value)
@@ -83,7 +89,8 @@ export function declaredNames(file: SourceFile): string[] {
   for (const node of file.nodes) {
     if (namedById.has(node.type)) names.push(...bindingNames(node.id));
     if (namedByKey.has(node.type) && node.computed !== true) names.push(...bindingNames(node.key));
-    if (Array.isArray(node.params) && /Function/.test(node.type)) for (const each of node.params) names.push(...bindingNames(each));
+    if (Array.isArray(node.params) && /Function/.test(node.type))
+      for (const each of node.params) names.push(...bindingNames(each));
   }
   return names;
 }

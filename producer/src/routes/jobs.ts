@@ -114,8 +114,8 @@ async function placeOf({ job }: JobView, { database, coordination }: ApiContext)
 async function list(request: Request, response: Response, { database, cursors }: ApiContext): Promise<void> {
   const { tenantId } = callerOf(response);
   const query = strictQuery(request, ['status', 'custom_id', 'batch_id', 'limit', 'cursor', 'metadata.']);
-  const limit = query.limit === undefined ? defaultLimit : Number(query.limit);
-  if (!Number.isInteger(limit) || limit < 1 || limit > largestLimit) {
+  const limit = Number(query.limit ?? defaultLimit);
+  if (!/^\d{1,9}$/.test(query.limit ?? '0') || limit < 1 || limit > largestLimit) {
     throw new Problem(
       'invalid_limit',
       `Cannot list jobs: limit is "${(query.limit ?? '').slice(0, 40)}", expected 1 to ${largestLimit}`,

@@ -78,7 +78,14 @@ describe('parseJson refuses', () => {
 
   test.for([
     ['where it was cut off', '{"a":', 'ends too early, at position 5'],
-    ['the position and line of the fault', '{\n "a": x}', 'unexpected character at position 8 (line 2)'],
+    ['that half a word is cut off too', '{"a":tru', 'ends too early, at position 8'],
+    ['that an open string is cut off too', '{"a":"b', 'ends too early, at position 7'],
+    ['the position and line of a strange character', '{\n "a": x}', 'unexpected character at position 8 (line 2)'],
+    ['the position of a strange first character', '<html>', 'unexpected character at position 0 (line 1)'],
+    ['the position of a missing comma', '{"a":1 "b":2}', 'unexpected character at position 7 (line 1)'],
+    ['the position of what follows the end', '{} {}', 'unexpected character at position 3 (line 1)'],
+    ['no position that the text itself names', '["JSON at position 1", x]', 'at position 23 (line 1)'],
+    ['the position in a long text', `[${'1,'.repeat(5_000)}x,1]`, 'unexpected character at position 10001 (line 1)'],
   ] as const)('and names %s', ([, text, words]) => {
     expect(problemOf(() => parseJson(text)).message).toContain(words);
   });

@@ -56,14 +56,38 @@ export function parseJsonObject(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** V8 quotes the text around an error, which may be a prompt; only the position, or one character, is passed on. */
+/** V8 quotes the text around an error, which may be a prompt; only the position is passed on. */
 function positionOf(cause: unknown, text: string): string {
-  const message = cause instanceof Error ? cause.message : '';
-  if (/end of JSON|Unterminated/.test(message)) return `it ends too early, at position ${text.length}`;
-  const at = /position (\d+)/.exec(message)?.[1];
-  if (at === undefined) return `unexpected character ${/token '(.)'/su.exec(message)?.[1] ?? ''}`.trimEnd();
-  const line = text.slice(0, Number(at)).split('\n').length;
-  return `unexpected character at position ${at} (line ${line})`;
+  const at = faultPosition(String(cause), text);
+  const line = text.slice(0, at).split('\n').length;
+  return at >= text.length
+    ? `it ends too early, at position ${text.length}`
+    : `unexpected character at position ${at} (line ${line})`;
+}
+
+const isUnexpectedToken = (message: string): boolean => message.startsWith('SyntaxError: Unexpected token ');
+
+/** V8 names no position for an unexpected token: it is the last character of the shortest text that fails so. */
+function faultPosition(message: string, text: string): number {
+  const named = / JSON at position (\d+)(?: \([^)]*\))?$/.exec(message)?.[1];
+  if (named !== undefined) return Number(named);
+  if (!isUnexpectedToken(message)) return text.length;
+  let [good, bad] = [0, text.length];
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (isUnexpectedToken(errorOf(text.slice(0, middle)))) bad = middle;
+    else good = middle;
+  }
+  return good;
+}
+
+function errorOf(text: string): string {
+  try {
+    JSON.parse(text);
+    return '';
+  } catch (cause) {
+    return String(cause);
+  }
 }
 
 interface Container {

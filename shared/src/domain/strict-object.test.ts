@@ -20,7 +20,7 @@ const schema = strictObject({
   model: z.string(),
   limit: z.int().min(1).max(5).optional(),
   list: z.array(z.union([z.string(), strictObject({ name: z.string() })])).optional(),
-  mode: z.enum(['a', 'b']).optional(),
+  strategy: z.enum(['a', 'b']).optional(),
   late: notSupportedYet('late', (value) => value === false),
   never: notSupportedYet('never'),
 });
@@ -36,7 +36,7 @@ describe('a strict object', () => {
     ['with a wrong type', { model: 1 }, 'model', 'invalid_type', 'expected string'],
     ['with too great a value', { limit: 6 }, 'limit', 'out_of_range', '<=5'],
     ['with too small a value', { limit: 0 }, 'limit', 'out_of_range', '>=1'],
-    ['with a value that is not one of those allowed', { mode: 'c' }, 'mode', 'invalid_value', '"a"|"b"'],
+    ['with a value that is not one of those allowed', { strategy: 'c' }, 'strategy', 'invalid_value', '"a"|"b"'],
     ['with a field that is not built', { never: 1 }, 'never', 'not_supported_yet', '"never" is not supported yet'],
     ['with a value that is not built', { late: true }, 'late', 'not_supported_yet', '"late" is not supported yet'],
     ['with a fault inside a union', { list: ['x', { name: 1 }] }, 'list[1].name', 'invalid_type', 'expected string'],
@@ -56,7 +56,7 @@ describe('a strict object', () => {
   });
 
   test('tells all faults at once', () => {
-    expect(faults({ limit: 9, mode: 'c', zz: 1 }).map((fault) => fault.code).toSorted()).toEqual([
+    expect(faults({ limit: 9, strategy: 'c', zz: 1 }).map((fault) => fault.code).toSorted()).toEqual([
       'invalid_value',
       'out_of_range',
       'unknown_field',

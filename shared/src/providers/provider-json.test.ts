@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
-import { asCount, asList, asRecord, asText, asTextOrNull, parseProviderJson } from './provider-json.ts';
+import { asCount, asList, asRecord, asText, asTextOrNull, CutJsonError, parseProviderJson } from './provider-json.ts';
 
-const codeOf = (text: string): ProblemCode | null => {
+function errorOf(text: string): Problem | null {
   try {
     parseProviderJson(text);
     return null;
   } catch (error) {
-    if (error instanceof Problem) return error.code;
+    if (error instanceof Problem) return error;
     throw error;
   }
-};
+}
+const codeOf = (text: string): ProblemCode | null => errorOf(text)?.code ?? null;
 
 test.for<[string, string, ProblemCode | null]>([
   ['an object', '{"a":[1,"x",null]}', null],
@@ -27,8 +28,23 @@ test.for<[string, string, ProblemCode | null]>([
   expect(codeOf(text)).toBe(code);
 });
 
+test('JSON cut anywhere is told from JSON that is wrong', () => {
+  const text = '{"a":[1.5e3,-2,true,null,"x\\u00e9\\n"],"b":{}}';
+  for (let at = 0; at < text.length; at += 1)
+    expect(() => parseProviderJson(text.slice(0, at)), text.slice(0, at)).toThrow(CutJsonError);
+});
+
+test.for(['Service healthy', '{"a":1}}', '{"a" 1}', "{'a':1}", '[1,]', '{"a":NaN}', '<p>'])(
+  '%s is wrong, not cut',
+  (text) => {
+    expect(errorOf(text)?.code).toBe('invalid_json');
+    expect(errorOf(text)).not.toBeInstanceOf(CutJsonError);
+  },
+);
+
 test('an error of the text holds none of it', () => {
-  expect(() => parseProviderJson('my secret prompt')).toThrow(expect.not.objectContaining({ message: /secret/ }));
+  for (const text of ['my secret prompt', '{"prompt":"my secret', '{"a": secret}'])
+    expect(errorOf(text)?.message).not.toMatch(/secret|prompt/);
 });
 
 const values = [undefined, null, true, 0, 3, -1, 1.5, Number.NaN, 2 ** 60, '', 'x', [1], { a: 1 }];

@@ -1,9 +1,29 @@
 /** Reads a provider's JSON: bounded like every JSON from outside, and only the fields we know. */
 import { parseJson } from '../domain/json-text.ts';
+import { Problem } from '../domain/problem.ts';
+
+/** The text is the beginning of JSON: the connection ended inside it. */
+export class CutJsonError extends Problem {
+  constructor(cause: Problem) {
+    super('invalid_json', cause.message, { cause });
+  }
+}
 
 /** A provider may list more than a caller may send (logprobs): the depth limit holds, the item limit is wider. */
 export function parseProviderJson(text: string): unknown {
-  return parseJson(text, { items: 1_000_000 });
+  try {
+    return parseJson(text, { items: 1_000_000 });
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'invalid_json' && isCut(error.cause, text))
+      throw new CutJsonError(error);
+    throw error;
+  }
+}
+
+/** V8 names the position where it stopped: the end of the text, where more of it was expected. */
+function isCut(cause: unknown, text: string): boolean {
+  const message = cause instanceof Error ? cause.message : '';
+  return /end of JSON|Unterminated/.test(message) || Number(/position (\d+)/.exec(message)?.[1]) >= text.length;
 }
 
 export type Json = Record<string, unknown>;

@@ -123,20 +123,6 @@ test.for<[string, Handler, CallOptions, object]>([
   expect(state.requests).toBe(1);
 });
 
-test('a slow stream that keeps sending is not idle', async () => {
-  const { url } = await startServer(async (response) => {
-    begin(response, 'text/event-stream', chunk('a'));
-    // More than the idle limit in all, never that long between two pieces.
-    for (let piece = 0; piece < 12; piece += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      response.write(chunk('a'));
-    }
-    response.end('data: [DONE]\n\n');
-  });
-  const result = await call(url, { stream: true, timeouts: { idleMs: 1_000 } });
-  expect(result).toMatchObject({ kind: 'answer', answer: { text: 'a'.repeat(13) } });
-});
-
 test('what arrived before a stream broke is kept for the bill', async () => {
   const start = { type: 'message_start', message: { id: 'msg_1', usage: { input_tokens: 9, output_tokens: 1 } } };
   const text = `data: ${JSON.stringify(start)}\n\n`;
@@ -243,7 +229,6 @@ test('stopped before it began, a call sends nothing', async () => {
   expect(await call(url, { signal: AbortSignal.abort('shutdown') })).toMatchObject({
     kind: 'stopped',
     reason: 'shutdown',
-    meta: { isSent: false },
   });
   expect(state.requests).toBe(0);
 });

@@ -11,7 +11,7 @@ import { emptyAnswer, hasContent } from '../chat/response.ts';
 import type { Failure } from '../domain/failure.ts';
 import { Problem } from '../domain/problem.ts';
 import { type Dialect, failure, type HttpRequest, type ReadResult } from './dialect.ts';
-import { parseProviderJson } from './provider-json.ts';
+import { CutJsonError, parseProviderJson } from './provider-json.ts';
 import { SseTooLongError } from './sse.ts';
 
 export const maxAnswerBytes = 32 * 1024 * 1024;
@@ -201,14 +201,9 @@ export function toFailure(error: unknown, httpStatus: number | null): Failure {
     return failure('bad_output', `the answer is larger than ${maxAnswerBytes} bytes`, { httpStatus });
   if (error instanceof SseTooLongError)
     return failure('bad_output', 'a line of the stream is too long', { httpStatus });
-  if (error instanceof Problem) {
-    const isCut = error.code === 'invalid_json' && error.message.includes('ends too early');
-    return failure(
-      isCut ? 'stream_interrupted' : 'bad_output',
-      isCut ? 'the answer was cut off' : `the answer is not usable JSON (${error.code})`,
-      { httpStatus },
-    );
-  }
+  if (error instanceof CutJsonError) return failure('stream_interrupted', 'the answer was cut off', { httpStatus });
+  if (error instanceof Problem)
+    return failure('bad_output', `the answer is not usable JSON (${error.code})`, { httpStatus });
   if (error instanceof errors.HeadersTimeoutError) return failure('timeout', 'no first byte within the limit');
   if (error instanceof errors.BodyTimeoutError)
     return failure('timeout', 'no byte within the idle limit', { httpStatus });

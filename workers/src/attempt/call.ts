@@ -9,7 +9,7 @@ import { dialectOf } from '@waybill/shared/providers/dialects.ts';
 import type { CallMeta, CallResult, Timeouts, Transport } from '@waybill/shared/providers/transport.ts';
 import { attribute, providerName } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
-import type { RunningCalls } from './running-calls.ts';
+import type { WorkerContext } from '../worker-context.ts';
 
 /** Answers that may be longer are streamed from the provider, so that a stall is seen early. */
 const longAnswerTokens = 4_096;
@@ -30,7 +30,7 @@ export interface Called {
   readonly warnings: readonly string[];
 }
 
-export function callTarget(call: CallRequest, transport: Transport, calls: RunningCalls): Promise<Called> {
+export function callTarget(call: CallRequest, context: WorkerContext): Promise<Called> {
   const { model } = splitTarget(call.target);
   const attributes = {
     [attribute.operation]: 'chat',
@@ -41,13 +41,35 @@ export function callTarget(call: CallRequest, transport: Transport, calls: Runni
     [attribute.attemptNumber]: call.attempt,
   };
   return inSpan(`chat ${model}`, { kind: 'client', attributes }, async (span) => {
-    const called = await send(call, model, transport, calls);
+    const called = await sendGuarded(call, model, context);
     describe(span, called.result);
     return called;
   });
 }
 
-async function send(call: CallRequest, model: string, transport: Transport, calls: RunningCalls): Promise<Called> {
+/** A fault of ours must not leave the attempt open: it ends as `unknown`, and counts. */
+async function sendGuarded(call: CallRequest, model: string, context: WorkerContext): Promise<Called> {
+  try {
+    return await send(call, model, context.transportOf(call.provider.id), context.calls);
+  } catch (error) {
+    context.logger.error(
+      { err: error, job_id: call.jobId, attempt: call.attempt },
+      'a fault of this worker ended an attempt',
+    );
+    const fault = failure('unknown', 'a fault of this worker; its log has more');
+    return {
+      result: { kind: 'failure', failure: fault, partial: emptyAnswer, meta: { ...notSent, isSent: true } },
+      warnings: [],
+    };
+  }
+}
+
+async function send(
+  call: CallRequest,
+  model: string,
+  transport: Transport,
+  calls: WorkerContext['calls'],
+): Promise<Called> {
   const dialect = dialectOf(call.provider.dialect);
   const stream = shouldStream(call.request);
   const written = dialect.writeRequest({

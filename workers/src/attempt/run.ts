@@ -28,7 +28,7 @@ import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
 import { windowsOf } from '../dispatch/windows.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { callTarget } from './call.ts';
-import { type Conclusion, conclude, nextOf } from './conclude.ts';
+import { type Conclusion, conclude, type Ended, nextOf } from './conclude.ts';
 import { takePermit, turnDelayMs } from './permit.ts';
 import { settleUntilKnown } from './settle-until-known.ts';
 
@@ -110,12 +110,12 @@ async function attemptOnce(
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
-  const { coordination, now } = context;
-  const { job, history } = claim;
+  const { coordination, database, logger } = context;
+  const { job } = claim;
   const settings = context.settings();
-  span.setAttribute(attribute.attemptNumber, job.attempt);
   const chain = chainOf(job, settings);
   const request = JSON.parse(claim.request) as ChatRequest;
+  span.setAttribute(attribute.attemptNumber, job.attempt);
   const startedAt = performance.now();
   const called = await callTarget(
     {
@@ -128,29 +128,42 @@ async function attemptOnce(
       request,
       attemptTimeoutMs: job.attempt_timeout_ms,
     },
-    context.transportOf(provider.id),
-    context.calls,
-  ).finally(() => coordination.settlePermit(token, entry.target));
-  const durationMs = performance.now() - startedAt;
-  const windowOf = await windowsOf(coordination, settings);
-  const conclusion = conclude({
+    context,
+  );
+  await coordination
+    .settlePermit(token, entry.target)
+    .catch((error: unknown) => logger.warn({ err: error }, 'a permit could not be settled; it expires'));
+  const ended = {
     job,
     target: entry.target,
     request,
     provider,
     chain,
     configVersion: settings.version,
-    candidates: await candidatesOf(job, chain, context),
-    history,
+    history: claim.history,
     ...called,
-    durationMs,
-    nowMs: now(),
-    random: context.random(),
-    windowOf,
-  });
+  };
+  const conclusion = await concludeKnowing({ ...ended, durationMs: performance.now() - startedAt }, context);
   await pauseScope(conclusion, entry.target, context);
-  const settled = await settleUntilKnown(context.database, conclusion.end, conclusion.next, context.logger);
+  const settled = await settleUntilKnown(database, conclusion.end, conclusion.next, logger);
   return tellSettled(settled, conclusion, span, context);
+}
+
+type Known = 'candidates' | 'nowMs' | 'random' | 'windowOf';
+
+/** An answer is concluded whatever the shared state; without it, a failure sends the job back to be tried again. */
+async function concludeKnowing(ended: Omit<Ended, Known>, context: WorkerContext): Promise<Conclusion> {
+  const { coordination, logger, now, random } = context;
+  const settings = context.settings();
+  try {
+    const windowOf = await windowsOf(coordination, settings);
+    const found = await candidatesOf(ended.job, ended.chain, context);
+    return conclude({ ...ended, candidates: found, windowOf, nowMs: now(), random: random() });
+  } catch (error) {
+    logger.error({ err: error, job_id: ended.job.id }, 'the state of the targets could not be read');
+    const here: Candidate[] = [{ target: ended.target, kind: 'eligible' }];
+    return conclude({ ...ended, candidates: here, windowOf: () => 0, nowMs: now(), random: random() });
+  }
 }
 
 async function tellSettled(
@@ -248,12 +261,14 @@ async function candidatesOf(
   );
 }
 
-/** Tells the fleet what not to call for a while. */
+/** Tells the fleet what not to call for a while; being unable to must not cost the attempt its settle. */
 async function pauseScope({ failure, end }: Conclusion, target: string, context: WorkerContext): Promise<void> {
   const pause = failure ? failureRule(failure.kind).pause : null;
   if (!failure || !pause) return;
   const untilMs = end.retryAtMs ?? context.now() + pause.ms;
-  await context.coordination.pause(pauseScopeKey(pause.scope, target), failure.kind, untilMs);
+  await context.coordination
+    .pause(pauseScopeKey(pause.scope, target), failure.kind, untilMs)
+    .catch((error: unknown) => context.logger.warn({ err: error }, 'a pause could not be told'));
   context.logger.warn(
     { target, scope: pause.scope, kind: failure.kind, until: new Date(untilMs).toISOString() },
     'paused after a failure',

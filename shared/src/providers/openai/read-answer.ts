@@ -15,7 +15,7 @@ export function readAnswer(body: unknown): ReadResult {
   if (choice === undefined)
     return { kind: 'failure', failure: failure('bad_output', 'the answer holds no choice', { httpStatus: 200 }) };
   if (asRecord(choice).error) return { kind: 'failure', failure: failureInBody(asRecord(choice)) };
-  if (asRecord(choice).finish_reason === 'error') return { kind: 'failure', failure: failedGeneration };
+  if (asRecord(choice).finish_reason === 'error') return { kind: 'failure', failure: failedAnswer };
   const message = asRecord(asRecord(choice).message);
   const finish = toFinishReason(asText(asRecord(choice).finish_reason), message.tool_calls);
   return {
@@ -47,7 +47,7 @@ function failureInBody(root: Json): Failure {
 }
 
 /** A finish reason of its own at some servers, with nothing said about the cause. */
-const failedGeneration = failure('server_error', 'the provider ended its answer with an error', { httpStatus: 200 });
+const failedAnswer = failure('server_error', 'the provider ended its answer with an error', { httpStatus: 200 });
 
 function contentText(content: unknown): string {
   if (typeof content === 'string') return content;
@@ -188,7 +188,7 @@ export function createStreamReader(): StreamReader {
     end() {
       parser.end();
       if (found) return { kind: 'failure', failure: found };
-      if (finish === 'error') return { kind: 'failure', failure: failedGeneration };
+      if (finish === 'error') return { kind: 'failure', failure: failedAnswer };
       if (!isDone)
         return {
           kind: 'failure',

@@ -1,0 +1,245 @@
+import { expect, test } from 'vitest';
+import { faultsOf } from '../domain/strict-object.ts';
+import { configSchema } from './schema.ts';
+
+function faultsIn(file: unknown) {
+  const parsed = configSchema.safeParse(file);
+  return parsed.success ? [] : faultsOf(parsed.error).map(({ path, code, message }) => ({ path, code, message }));
+}
+const provider = (change: object) => ({ providers: { openai: change } });
+const chain = (change: object) => ({ chains: { default: { targets: ['openai/gpt-4.1-mini'], ...change } } });
+
+test.for<[string, unknown]>([
+  ['nothing', null],
+  ['an empty object', {}],
+  ['a provider without settings', { providers: { openai: null } }],
+  [
+    'a whole provider',
+    provider({
+      preset: 'openai',
+      enabled: true,
+      endpoints: ['https://api.openai.com/v1'],
+      credentials: [{ env: 'OPENAI_API_KEY', account: 'main' }],
+      labels: ['eu', 'zero_retention'],
+      limits: { concurrency: 32 },
+      timeouts: { connect: '2s', first_byte: '60s', idle: '60s', total: '600s' },
+      models: {
+        'my-finetune': {
+          limits: { concurrency: 2 },
+          context_window: 128_000,
+          capabilities: ['tools', 'json_schema'],
+          input_usd_per_million: '0.4',
+          output_usd_per_million: 1.6,
+        },
+      },
+    }),
+  ],
+  [
+    'a whole chain',
+    chain({
+      targets: ['ollama/llama3.2', { target: 'openrouter/openai/gpt-4.1-mini', weight: 1, params: {} }],
+      strategy: 'ordered',
+      mode: 'graceful',
+      same_target_retries: 3,
+      max_attempts: 10,
+      on_limit: { interactive: '5s', normal: '60s', bulk: 'wait' },
+      backoff: { initial: '1s', factor: 2, max: '60s', jitter: 'full' },
+      on: { content_filter: 'fallback', refusal: 'fallback' },
+      timeouts: { total: '5m' },
+    }),
+  ],
+  ['webhooks', { webhooks: { allow_networks: ['10.0.0.0/8', '::1/128'], timeout: '10s' } }],
+  ['aliases', provider({ base_url: 'http://localhost:1234/v1/', api_key: 'x' })],
+])('%s is accepted', ([, file]) => {
+  expect(faultsIn(file)).toEqual([]);
+});
+
+/** Every field of the design's configuration that is not built: a value that asks for it, and values that do not. */
+const notBuilt: [path: string, (value: unknown) => object, asks: unknown, neutral: unknown[]][] = [
+  [
+    'providers.openai.credentials[0].stored',
+    (stored) => provider({ credentials: [{ env: 'A', stored }] }),
+    'backup',
+    [null],
+  ],
+  ...['rpm', 'tpm', 'rpd', 'tpd', 'input_tpm', 'output_tpm'].flatMap((name): typeof notBuilt => [
+    [`providers.openai.limits.${name}`, (value) => provider({ limits: { [name]: value } }), 500, [null]],
+    [
+      `providers.openai.models.m.limits.${name}`,
+      (value) => provider({ models: { m: { limits: { [name]: value } } } }),
+      500,
+      [null],
+    ],
+  ]),
+  ['providers.openai.health', (health) => provider({ health }), { every: '30s' }, [null, {}]],
+  [
+    'providers.openai.models.m.defaults',
+    (defaults) => provider({ models: { m: { defaults } } }),
+    { temperature: 0.2 },
+    [null, {}],
+  ],
+  ['chains.default.targets[0].weight', (weight) => chain({ targets: [{ target: 'openai/m', weight }] }), 2, [null, 1]],
+  [
+    'chains.default.targets[0].params',
+    (params) => chain({ targets: [{ target: 'openai/m', params }] }),
+    { max_tokens: 800 },
+    [null, {}],
+  ],
+  ['chains.default.last_resort', (value) => chain({ last_resort: value }), { content: 'Sorry.' }, [null]],
+  ['breaker', (breaker) => ({ breaker }), { window: '60s' }, [null, {}]],
+  ['privacy', (privacy) => ({ privacy }), { cloud: 'off' }, [null, {}, { cloud: 'on' }, { cloud: true }]],
+  ['budgets', (budgets) => ({ budgets }), [{ per: 'tenant', limit_usd: '5' }], [null, []]],
+  ['tenants', (tenants) => ({ tenants }), { acme: { weight: 2 } }, [null, {}, { default: { weight: 1 } }]],
+  ['retention', (retention) => ({ retention }), { jobs: '30d' }, [null, {}]],
+  ['telemetry', (telemetry) => ({ telemetry }), { capture_content: true }, [null, {}, { capture_content: false }]],
+];
+
+test.for(notBuilt)('%s is refused by its name, and neutral values pass', ([path, fileWith, asks, neutral]) => {
+  const name = path.split('.').at(-1);
+  expect(faultsIn(fileWith(asks))).toEqual([
+    { path, code: 'not_supported_yet', message: `"${name}" is not supported yet; remove it` },
+  ]);
+  for (const value of [undefined, ...neutral]) expect(faultsIn(fileWith(value)), JSON.stringify(value)).toEqual([]);
+});
+
+test.for<[string, object, string]>([
+  ['a tier', chain({ targets: [['openai/a', 'openai/b']] }), 'chains.default.targets[0]'],
+  ...['cheapest', 'fastest', 'balanced', 'scored'].map((strategy): [string, object, string] => [
+    `the strategy ${strategy}`,
+    chain({ strategy }),
+    'chains.default.strategy',
+  ]),
+  ['the mode manual', chain({ mode: 'manual' }), 'chains.default.mode'],
+])('%s is designed, not built, and refused as that', ([, file, path]) => {
+  expect(faultsIn(file)).toMatchObject([
+    { path, code: 'not_supported_yet', message: expect.stringContaining('not supported yet') },
+  ]);
+});
+
+test.for<[string, object, string]>([
+  ['endpoints', provider({ endpoints: ['http://a:1', 'http://b:1'] }), 'providers.openai.endpoints'],
+  ['credentials', provider({ credentials: [{ env: 'A' }, { env: 'B' }] }), 'providers.openai.credentials'],
+])('a second of %s is not supported yet', ([name, file, path]) => {
+  expect(faultsIn(file)).toMatchObject([
+    { path, message: `more than one of "${name}" is not supported yet; keep one` },
+  ]);
+});
+
+test.for<[string, object, string, string]>([
+  ['at the top', { provider: {} }, '', 'providers'],
+  ['in a provider', provider({ base_ur: 'http://a' }), 'providers.openai', 'base_url'],
+  ['in limits', provider({ limits: { max_concurency: 1, concurency: 1 } }), 'providers.openai.limits', 'concurrency'],
+  ['in timeouts', provider({ timeouts: { firstbyte: '1s' } }), 'providers.openai.timeouts', 'first_byte'],
+  ['in a model', provider({ models: { m: { context_windw: 1 } } }), 'providers.openai.models.m', 'context_window'],
+  ['in a chain', chain({ max_attempt: 1 }), 'chains.default', 'max_attempts'],
+  ['among failure kinds', chain({ on: { ratelimit: 'retry' } }), 'chains.default.on', 'rate_limit'],
+  [
+    'in a merge key that is not merged',
+    provider({ '<<': { api_key: 'x' }, api_kee: 'x' }),
+    'providers.openai',
+    'api_key',
+  ],
+])('an unknown field %s names the nearest', ([, file, path, near]) => {
+  expect(faultsIn(file)).toMatchObject([
+    { path, code: 'unknown_field', message: expect.stringContaining(`did you mean "${near}"?`) },
+  ]);
+});
+
+test.for<[string, object, string, RegExp]>([
+  ['an id with a space', { providers: { 'my openai': {} } }, 'providers.my openai', /provider id has 1 to 40/],
+  ['an id with a colon', { providers: { 'a:b': {} } }, 'providers.a:b', /provider id has 1 to 40/],
+  [
+    'a chain name with a slash',
+    { chains: { 'a/b': chain({}).chains.default } },
+    'chains.a/b',
+    /chain name has 1 to 64/,
+  ],
+  ['an unknown preset', provider({ preset: 'opnai' }), 'providers.openai.preset', /openai/],
+  ['no limit at all', provider({ limits: { concurrency: 0 } }), 'providers.openai.limits.concurrency', />=1/],
+  ['a negative limit', provider({ limits: { concurrency: -1 } }), 'providers.openai.limits.concurrency', />=1/],
+  ['a limit beyond reason', provider({ limits: { concurrency: 3e9 } }), 'providers.openai.limits.concurrency', /<=300/],
+  ['NaN', provider({ limits: { concurrency: Number.NaN } }), 'providers.openai.limits.concurrency', /number/],
+  ['infinity', chain({ backoff: { factor: 1e309 } }), 'chains.default.backoff.factor', /number|Infinity/],
+  [
+    'a time without a unit',
+    provider({ timeouts: { total: '600' } }),
+    'providers.openai.timeouts.total',
+    /unit, such as "30s"/,
+  ],
+  ['a time as a number', provider({ timeouts: { total: 600 } }), 'providers.openai.timeouts.total', /string/],
+  [
+    'a time of zero',
+    provider({ timeouts: { idle: '0s' } }),
+    'providers.openai.timeouts.idle',
+    /from 100ms to 1h, received 0s/,
+  ],
+  ['a time of 25 days', chain({ on_limit: { normal: '25d' } }), 'chains.default.on_limit.normal', /"wait".*"30s"/],
+  ['a negative time', chain({ backoff: { initial: '-1s' } }), 'chains.default.backoff.initial', /unit/],
+  ['no targets', chain({ targets: [] }), 'chains.default.targets', />=1/],
+  ['a hundred targets', chain({ targets: Array(100).fill('a/b') }), 'chains.default.targets', /<=32/],
+  ['an unknown strategy', chain({ strategy: 'random' }), 'chains.default.strategy', /must be ordered or round_robin/],
+  ['an unknown action', chain({ on: { auth: 'ignore' } }), 'chains.default.on.auth', /retry/],
+  ['an address of another scheme', provider({ base_url: 'ftp://a' }), 'providers.openai.base_url', /http or https/],
+  [
+    'an address with a password',
+    provider({ base_url: 'http://u:p@a' }),
+    'providers.openai.base_url',
+    /user name or password/,
+  ],
+  [
+    'both names of the address',
+    provider({ base_url: 'http://a', endpoints: ['http://b'] }),
+    'providers.openai',
+    /give one/,
+  ],
+  ['a credential without a source', provider({ credentials: [{}] }), 'providers.openai.credentials[0]', /env or file/],
+  [
+    'a credential with two sources',
+    provider({ credentials: [{ env: 'A', file: '/a' }] }),
+    'providers.openai.credentials[0]',
+    /env or file/,
+  ],
+  [
+    'a negative price',
+    provider({ models: { m: { input_usd_per_million: '-1', output_usd_per_million: '1' } } }),
+    'providers.openai.models.m.input_usd_per_million',
+    /US dollars/,
+  ],
+  ['half a price', provider({ models: { m: { input_usd_per_million: '1' } } }), 'providers.openai.models.m', /both/],
+  [
+    'a network that is none',
+    { webhooks: { allow_networks: ['10.0.0.0/99'] } },
+    'webhooks.allow_networks[0]',
+    /10\.0\.0\.0\/8/,
+  ],
+])('%s is a fault that says what is allowed', ([, file, path, message]) => {
+  expect(faultsIn(file)).toEqual([{ path, code: expect.any(String), message: expect.stringMatching(message) }]);
+});
+
+test('a target without its model says what a target is', () => {
+  expect(faultsIn(chain({ targets: ['gpt-4.1-mini'] }))).toMatchObject([
+    { path: 'chains.default.targets[0]', message: expect.stringContaining('provider/model') },
+  ]);
+});
+
+test('all faults come at once, each with its path', () => {
+  const file = {
+    providers: { openai: { limits: { concurrency: 0, rpm: 5 }, timeouts: { idle: 'x' } }, 'B B': {} },
+    chains: { default: { targets: [] } },
+    breaker: { window: '60s' },
+    extra: 1,
+  };
+  expect(
+    faultsIn(file)
+      .map((fault) => fault.path)
+      .toSorted(),
+  ).toEqual([
+    '',
+    'breaker',
+    'chains.default.targets',
+    'providers.B B',
+    'providers.openai.limits.concurrency',
+    'providers.openai.limits.rpm',
+    'providers.openai.timeouts.idle',
+  ]);
+});

@@ -1,0 +1,137 @@
+/** The parts of a worker on a database in memory, for tests that take one step at a time. */
+import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { parseEnvironment } from '@waybill/shared/config/environment.ts';
+import { settingsOf } from '@waybill/shared/config/load.ts';
+import { newId } from '@waybill/shared/domain/ids.ts';
+import { splitTarget } from '@waybill/shared/domain/job.ts';
+import { createTransport } from '@waybill/shared/providers/transport.ts';
+import { createPostgresQueueBackend } from '@waybill/shared/queue/postgres-queue.ts';
+import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
+import { createSealer } from '@waybill/shared/security/seal.ts';
+import type { Database } from '@waybill/shared/store/database.ts';
+import { insertJobs } from '@waybill/shared/store/insert-jobs.ts';
+import type { JobRow } from '@waybill/shared/store/jobs.ts';
+import { openEmbeddedDatabase } from '@waybill/shared/store/open-embedded.ts';
+import { preparedCacheDirectory } from '@waybill/shared/store/prepared.ts';
+import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts';
+import { registerWorker } from '@waybill/shared/store/workers.ts';
+import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+import { createRunningCalls } from '@waybill/workers/attempt/running-calls.ts';
+import type { WorkerContext } from '@waybill/workers/worker-context.ts';
+
+export interface TestWorker {
+  readonly context: WorkerContext;
+  readonly database: Database;
+  readonly queues: QueueBackend;
+  readonly coordination: Coordination;
+  readonly log: string[];
+  /** A queued job for the first of its targets. */
+  addJob(
+    targets: readonly string[],
+    more?: { webhookEndpointId?: string; isDispatched?: boolean; priority?: number },
+  ): Promise<JobRow>;
+  readJob(id: string): Promise<JobRow>;
+  /** A second worker, alive until it is killed. */
+  otherWorker(): Promise<{ id: string; kill(): Promise<void> }>;
+  close(): Promise<void>;
+}
+
+export async function startTestWorker(config: unknown): Promise<TestWorker> {
+  const database = await openEmbeddedDatabase({ directory: null, cacheDirectory: preparedCacheDirectory(process.env) });
+  const sealer = createSealer(Buffer.alloc(32, 7));
+  await ensureTenant(database, sealer, defaultTenantId, 'default');
+  const queues = createPostgresQueueBackend(database, () => undefined);
+  const coordination = createPostgresCoordination(database);
+  const parsed = parseEnvironment({});
+  if (parsed.kind === 'faults') throw new Error('the empty environment is valid');
+  const settings = settingsOf(config, parsed.environment, 'the test');
+  const log: string[] = [];
+  const workerId = newId('wrk');
+  await registerWorker(database, workerId, 'test');
+  await keepAlive(database, workerId);
+  const transport = createTransport({ connections: 8, connectMs: 1_000 });
+  const context: WorkerContext = {
+    database,
+    queues,
+    coordination,
+    settings: () => settings,
+    transportOf: () => transport,
+    sealer,
+    receivers: { allowPrivate: true, allowNetworks: [] },
+    logger: createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } }),
+    lease: { id: () => workerId, stop: () => Promise.resolve() },
+    calls: createRunningCalls(),
+    random: () => 0.5,
+    now: Date.now,
+  };
+  return {
+    context,
+    database,
+    queues,
+    coordination,
+    log,
+    async addJob(targets, more = {}) {
+      const [target = ''] = targets;
+      const [row] = await insertJobs(
+        database.kysely,
+        [newJob(targets, more)],
+        new Map([[target, more.isDispatched === false ? 0 : 100]]),
+      );
+      if (!row) throw new Error('the job was not stored');
+      return row;
+    },
+    readJob: (id) =>
+      database.kysely.selectFrom('waybill.jobs').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
+    async otherWorker() {
+      const id = newId('wrk');
+      await registerWorker(database, id, 'test');
+      return {
+        id,
+        kill: async () =>
+          void (await database.pool.query('update waybill.workers set lease_until = now() where id = $1', [id])),
+      };
+    },
+    async close() {
+      await queues.close();
+      await transport.close();
+      await database.close();
+    },
+  };
+}
+
+/** Nothing renews a lease here, and a slow machine must not end it. */
+export async function keepAlive(database: Database, workerId: string): Promise<void> {
+  await database.pool.query(`update waybill.workers set lease_until = now() + interval '1 hour' where id = $1`, [
+    workerId,
+  ]);
+}
+
+function newJob(targets: readonly string[], more: { webhookEndpointId?: string; priority?: number }) {
+  const [target = ''] = targets;
+  return {
+    id: newId('job'),
+    tenantId: defaultTenantId,
+    batchId: null,
+    customId: null,
+    endpoint: '/v1/chat/completions',
+    priority: more.priority ?? 1,
+    requestedModel: target,
+    chain: null,
+    targets,
+    target,
+    provider: splitTarget(target).provider,
+    configVersion: 'test',
+    require: [],
+    excludeProviders: [],
+    estimatedTokens: 10,
+    attemptTimeoutMs: null,
+    expiresInMs: 3_600_000,
+    metadata: {},
+    webhookEndpointId: more.webhookEndpointId ?? null,
+    runAt: null,
+    traceId: null,
+    traceparent: null,
+    request: JSON.stringify({ model: target, messages: [{ role: 'user', content: 'hello' }] }),
+  };
+}

@@ -3,7 +3,7 @@
  *
  * Stopping: no new requests, drain the workers, close the queues, then telemetry, then the database.
  */
-import { bullBoardPath, basicAuth, bullBoardRouter } from '@waybill/dashboards/bull-board.ts';
+import { basicAuth, bullBoardPath, bullBoardRouter } from '@waybill/dashboards/bull-board.ts';
 import { type Api, startApi } from '@waybill/producer/main.ts';
 import { adminJobsRouter } from '@waybill/producer/routes/admin-jobs.ts';
 import type { Environment } from '@waybill/shared/config/environment.ts';

@@ -14,6 +14,11 @@ export const exitCode = {
 } as const;
 
 const ofProblem: Partial<Record<ProblemCode, number>> = {
+  invalid_usage: exitCode.usage,
+  invalid_url: exitCode.usage,
+  invalid_idempotency_key: exitCode.usage,
+  missing_api_key: exitCode.noPermission,
+  invalid_api_key: exitCode.noPermission,
   data_dir_locked: exitCode.usage,
   port_in_use: exitCode.usage,
   file_unreadable: exitCode.noInput,
@@ -23,8 +28,12 @@ const ofProblem: Partial<Record<ProblemCode, number>> = {
 };
 
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof Problem && error.code === 'file_unreadable' && isDenied(error.cause)) return exitCode.noPermission;
   if (error instanceof Problem) return ofProblem[error.code] ?? exitCode.failed;
   if (error instanceof UnreachableError) return exitCode.unavailable;
   if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return exitCode.noPermission;
   return exitCode.failed;
 }
+
+const isDenied = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && (cause.code === 'EACCES' || cause.code === 'EPERM');

@@ -28,7 +28,10 @@ export function openInput(path: string): AsyncIterable<Buffer> {
     return process.stdin as AsyncIterable<Buffer>;
   }
   try {
-    if (!statSync(path).isFile()) throw new Problem('file_unreadable', `Cannot read ${path}: it is not a file`);
+    const stats = statSync(path);
+    // A pipe has a path too: `waybill enqueue <(jq -c .[] jobs.json)`.
+    if (!stats.isFile() && !stats.isFIFO())
+      throw new Problem('file_unreadable', `Cannot read ${path}: it is not a file`);
   } catch (cause) {
     if (cause instanceof Problem) throw cause;
     throw unreadable(path, cause);
@@ -50,8 +53,11 @@ function unreadable(path: string, cause: unknown): Problem {
   return new Problem('file_unreadable', `Cannot read ${path}: ${why}`, { cause });
 }
 
-/** @throws Problem `line_too_long not_jsonl invalid_utf8 too_many_items` */
-export async function* readLines(input: AsyncIterable<Buffer>): AsyncIterable<Line> {
+/**
+ * @param isText the lines are plain prompts, which may begin with anything
+ * @throws Problem `line_too_long not_jsonl invalid_utf8 too_many_items`
+ */
+export async function* readLines(input: AsyncIterable<Buffer>, isText = false): AsyncIterable<Line> {
   let rest = Buffer.alloc(0);
   let number = 0;
   let isFirst = true;
@@ -63,7 +69,7 @@ export async function* readLines(input: AsyncIterable<Buffer>): AsyncIterable<Li
     return { number, text: decodeLine(bytes, number) };
   };
   for await (const chunk of input) {
-    if (isFirst) checkStart(chunk);
+    if (isFirst) checkStart(chunk, isText);
     isFirst = false;
     let start = 0;
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
@@ -82,13 +88,13 @@ const tooLong = (number: number): Problem =>
     param: `line ${number}`,
   });
 
-function checkStart(chunk: Buffer): void {
+function checkStart(chunk: Buffer, isText: boolean): void {
   const isGzip = chunk[0] === 0x1f && chunk[1] === 0x8b;
   const isZip = chunk[0] === 0x50 && chunk[1] === 0x4b && chunk[2] === 0x03;
   if (isGzip || isZip)
     throw new Problem('not_jsonl', `Cannot read the file: it is ${isGzip ? 'gzip' : 'zip'} data. Unpack it first`);
-  if (/^[\s\ufeff]*\[/.test(chunk.subarray(0, 200).toString('utf8'))) {
-    throw new Problem('not_jsonl', 'Cannot read the file: line 1 is a list. Write one JSON object per line');
+  if (!isText && /^[\s\ufeff]*\[/.test(chunk.subarray(0, 200).toString('utf8'))) {
+    throw new Problem('not_jsonl', 'Cannot read the file: line 1 is a list. Write one JSON object per line, or say --format prompts');
   }
 }
 

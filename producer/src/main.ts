@@ -119,12 +119,14 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 function refuseContinue(response: ServerResponse): void {
   const problem = new Problem('payload_too_large', `Cannot read the body: it is larger than ${maxBodyBytes} bytes`);
   const requestId = newId('req');
+  const body = JSON.stringify(problemJson(problem, requestId));
   response.writeHead(problem.status, {
     'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
     'x-request-id': requestId,
     connection: 'close',
   });
-  response.end(JSON.stringify(problemJson(problem, requestId)));
+  response.end(body);
 }
 
 /** What Node refuses before there is a request, in our own form. */

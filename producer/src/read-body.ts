@@ -15,6 +15,8 @@ const readRaw = express.raw({ type: () => true, limit: maxBodyBytes, inflate: tr
 /** Leaves the bytes in `request.body`; throws what a caller can act on. */
 export const readBody: RequestHandler = (request: Request, response: Response, next: NextFunction) => {
   checkEncoding(request);
+  // Before a byte is read: the parser would swallow the whole body before it says no.
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge();
   readRaw(request, response, (error?: unknown) => (error ? next(toProblem(error)) : next()));
 };
 
@@ -29,13 +31,15 @@ function checkEncoding(request: Request): void {
   }
 }
 
+const tooLarge = (): Problem =>
+  new Problem(
+    'payload_too_large',
+    `Cannot read the body: it is larger than ${maxBodyBytes} bytes. Send fewer jobs at once`,
+  );
+
 function toProblem(error: unknown): Problem {
   const type = error instanceof Error && 'type' in error ? String(error.type) : '';
-  if (type === 'entity.too.large')
-    return new Problem(
-      'payload_too_large',
-      `Cannot read the body: it is larger than ${maxBodyBytes} bytes. Send fewer jobs at once`,
-    );
+  if (type === 'entity.too.large') return tooLarge();
   if (type === 'encoding.unsupported')
     return new Problem('unsupported_encoding', 'Cannot read the body: its Content-Encoding is not supported');
   return new Problem('invalid_encoding', 'Cannot read the body: it was cut off, or its compression is damaged', {

@@ -5,11 +5,13 @@
  */
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Database } from '@waybill/shared/store/database.ts';
+import { type Database, openDatabase } from '@waybill/shared/store/database.ts';
 import { migrate } from '@waybill/shared/store/migrate.ts';
+import { openServerStore } from '@waybill/shared/store/server.ts';
 import { createPostgresBackend, withBackend } from 'bullmq';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgresServer } from '../support/postgres-server.ts';
 import { type StoreUnderTest, storesUnderTest } from '../support/stores.ts';
 import { eventually } from '../support/waybill.ts';
 
@@ -257,18 +259,32 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
 });
 
 describe('migrations', () => {
-  it('give both stores the same tables, also when several processes start at once', async () => {
+  it('give both stores the same tables', async () => {
     const schemas = await Promise.all(
       storesUnderTest.map(async ({ start }) => {
         const { database, stop } = await start();
-        await Promise.all([migrate(database), migrate(database), migrate(database)]);
+        await migrate(database);
         const { rows } = await database.pool.query(schemaQuery);
         await stop();
         return rows;
       }),
     );
-    expect(schemas[0]?.length).toBeGreaterThan(100);
     expect(schemas[0]).toEqual(schemas[1]);
+  }, 120_000);
+
+  it('run once when several processes start at the same instant', async () => {
+    const server = await startPostgresServer();
+    const outcomes: PromiseSettledResult<void>[] = [];
+    // More than one go: whoever is a moment late finds it all done, and nothing is tested.
+    for (let round = 0; round < 5; round++) {
+      const url = await server.createDatabase();
+      const databases = Array.from({ length: 4 }, () => openDatabase(openServerStore({ url, maxConnections: 3 })));
+      await Promise.all(databases.map(({ pool }) => pool.query('select 1')));
+      outcomes.push(...(await Promise.allSettled(databases.map(migrate))));
+      await Promise.all(databases.map((database) => database.close()));
+    }
+    await server.stop();
+    expect(outcomes).toEqual(Array(20).fill({ status: 'fulfilled', value: undefined }));
   }, 120_000);
 });
 

@@ -1,6 +1,6 @@
 /**
  * Canaries: a credential, API keys, prompts and outputs with unique marks go through successes and failures, and then
- * every log line, table, span-free queue entry, error and file is searched for them.
+ * every log line, table, error, dashboard and file is searched for them.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -18,16 +18,18 @@ export async function countRows(database: Database): Promise<Record<string, numb
 }
 
 export function expectRefusal(answer: Answer, status: number, code: string): void {
-  const body = JSON.parse(answer.text) as { error: Record<string, unknown> };
-  expect({ status: answer.status, code: body.error['code'] }, String(body.error['message'])).toEqual({ status, code });
+  const body = JSON.parse(answer.text) as {
+    error: { message: string; code: string; request_id: string };
+  };
+  expect({ status: answer.status, code: body.error.code }, body.error.message).toEqual({ status, code });
   expect(Object.keys(body)).toEqual(['error']);
   expect(Object.keys(body.error).toSorted()).toEqual(['code', 'message', 'param', 'request_id', 'type']);
   expect(answer.headers['content-type']).toMatch(/^application\/json(; charset=utf-8)?$/);
   expect(answer.headers['x-request-id']).toMatch(/^req_[0-9a-f]{32}$/);
-  expect(body.error['request_id']).toBe(answer.headers['x-request-id']);
+  expect(body.error.request_id).toBe(answer.headers['x-request-id']);
   expect(answer.text).not.toMatch(/node_modules|\.ts:\d|[^a-z]at [A-Z]/);
-  expect(String(body.error['message']).length).toBeLessThan(700);
-  if (status === 405) expect(answer.headers['allow']).toMatch(/GET|POST/);
+  expect(body.error.message.length).toBeLessThan(700);
+  if (status === 405) expect(answer.headers.allow).toMatch(/GET|POST/);
   if (status === 401) expect(answer.headers['www-authenticate']).toBe('Bearer');
 }
 

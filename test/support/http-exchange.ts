@@ -71,7 +71,7 @@ export function exchangeBytes(url: string, bytes: string | Buffer): Promise<Answ
       resolve(answer);
     };
     socket.setTimeout(limitMs, () => socket.destroy(new Error(`no answer in ${limitMs} ms`)));
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       finish(parseAnswer(received));
     });

@@ -2,7 +2,7 @@
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command } from 'commander';
-import { type Demo, startDemo } from '../demo/run-demo.ts';
+import type { Demo } from '../demo/run-demo.ts';
 import { fallbacksByReason, renderSummary, type Summary, summarise } from '../demo/summary.ts';
 import { exitCode } from '../exit-codes.ts';
 import { print, printJson, say } from '../output.ts';
@@ -33,6 +33,8 @@ async function demo(flags: DemoFlags): Promise<void> {
   const isQuiet = flags.json ?? false;
   const stopped = untilStopped();
   if (!isQuiet) say('Starting Waybill on a fresh folder, with simulated providers: openai, anthropic, ollama …');
+  // Loaded when it is asked for: the simulated providers would cost every other command its start.
+  const { startDemo } = await import('../demo/run-demo.ts');
   const running = await startDemo(parsed.environment);
   try {
     const result = await Promise.race([running.run(startProgress(isQuiet)), stopped.then(() => null)]);

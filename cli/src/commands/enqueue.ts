@@ -4,8 +4,8 @@
  * Every line is checked before the first is sent. Ctrl-C leaves the jobs running and says how to come back.
  */
 import { randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { ApiError, type Client } from '@waybill/producer/client/client.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command, Option } from 'commander';

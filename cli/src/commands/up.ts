@@ -2,10 +2,11 @@
 import { loadConfig } from '@waybill/shared/config/load.ts';
 import { probeLocalServers } from '@waybill/shared/config/probe.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
+import { Problem } from '@waybill/shared/domain/problem.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
 import { Command } from 'commander';
 import { defaultDataDirectory } from '../data-directory.ts';
-import { type EmbeddedServer, startEmbeddedServer } from '../embedded-server.ts';
+import type { EmbeddedServer } from '../embedded-server.ts';
 import { print, printJson } from '../output.ts';
 import { untilStopped } from '../until-stopped.ts';
 
@@ -23,9 +24,11 @@ export function upCommand(): Command {
 }
 
 async function up(isJson: boolean): Promise<void> {
-  const { settings, environment, file } = await loadConfig(process.env, probeLocalServers);
+  const { settings, environment, file } = await loadConfig(process.env, probeLocalServers).catch(asConfigProblem);
   const directory = environment.WAYBILL_DATA_DIR ?? defaultDataDirectory;
   const stopped = untilStopped();
+  // Loaded when it is asked for: a database has no part in `waybill jobs get`.
+  const { startEmbeddedServer } = await import('../embedded-server.ts');
   const server = await startEmbeddedServer({
     settings,
     environment,
@@ -47,6 +50,12 @@ async function up(isJson: boolean): Promise<void> {
   if (!isJson)
     print(`\n${signal}: finishing running calls for up to ${drainMs / 1_000} s; a second one stops at once.`);
   await server.stop(drainMs);
+}
+
+/** To the shell, any fault of the configuration is one of the configuration, whatever the single fault is called. */
+function asConfigProblem(cause: unknown): never {
+  if (!(cause instanceof Problem) || cause.code === 'file_unreadable') throw cause;
+  throw new Problem('invalid_config', cause.message, { param: cause.param, cause });
 }
 
 function welcome(

@@ -2,7 +2,7 @@
  * Providers on loopback: aimock answers in the wire formats of OpenAI, Anthropic and Ollama, and a thin layer of ours
  * in front of each adds faults and counts calls.
  */
-import { createServer, type IncomingMessage, request as forward, type ServerResponse } from 'node:http';
+import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { LLMock } from '@copilotkit/aimock';
 import { chooseFault, demoRates } from './faults.ts';

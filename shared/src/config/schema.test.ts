@@ -159,7 +159,12 @@ test.for<[string, object, string, RegExp]>([
   ['a negative limit', provider({ limits: { concurrency: -1 } }), 'providers.openai.limits.concurrency', />=1/],
   ['a limit beyond reason', provider({ limits: { concurrency: 3e9 } }), 'providers.openai.limits.concurrency', /<=300/],
   ['NaN', provider({ limits: { concurrency: Number.NaN } }), 'providers.openai.limits.concurrency', /number/],
-  ['infinity', chain({ backoff: { factor: 1e309 } }), 'chains.default.backoff.factor', /number|Infinity/],
+  [
+    'infinity',
+    chain({ backoff: { factor: Number.POSITIVE_INFINITY } }),
+    'chains.default.backoff.factor',
+    /number|Infinity/,
+  ],
   [
     'a time without a unit',
     provider({ timeouts: { total: '600' } }),

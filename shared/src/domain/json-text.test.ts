@@ -56,7 +56,11 @@ describe('parseJson refuses', () => {
     ['the key __proto__', '{"a":{"__proto__":{"x":1}}}', 'forbidden_key'],
     ['the key __proto__ far from its colon', `{"__proto__"${' '.repeat(99)}:1}`, 'forbidden_key'],
     ['the key __proto__ in escapes', '{"\\u005f_proto_\\u005F":1}', 'forbidden_key'],
-    ['the key __proto__ all in escapes', `{"${'\\u005f\\u005f\\u0070\\u0072\\u006f\\u0074\\u006f\\u005f\\u005f'}":1}`, 'forbidden_key'],
+    [
+      'the key __proto__ all in escapes',
+      `{"${'\\u005f\\u005f\\u0070\\u0072\\u006f\\u0074\\u006f\\u005f\\u005f'}":1}`,
+      'forbidden_key',
+    ],
     ['a whole number a double cannot hold', '{"a":9007199254740993}', 'number_out_of_range'],
     ['a negative one', '[-9007199254740993]', 'number_out_of_range'],
     ['a number that becomes infinite', '1e400', 'number_out_of_range'],

@@ -56,11 +56,11 @@ describe('a strict object', () => {
   });
 
   test('tells all faults at once', () => {
-    expect(faults({ limit: 9, strategy: 'c', zz: 1 }).map((fault) => fault.code).toSorted()).toEqual([
-      'invalid_value',
-      'out_of_range',
-      'unknown_field',
-    ]);
+    expect(
+      faults({ limit: 9, strategy: 'c', zz: 1 })
+        .map((fault) => fault.code)
+        .toSorted(),
+    ).toEqual(['invalid_value', 'out_of_range', 'unknown_field']);
   });
 
   test('says where the fault is, from the root it is given', () => {
@@ -72,7 +72,10 @@ describe('a strict object', () => {
   });
 
   test('takes an issue without a code of ours for an invalid value', () => {
-    const { error } = z.string().refine(() => false, { params: { code: 'no_such_code' } }).safeParse('x');
+    const { error } = z
+      .string()
+      .refine(() => false, { params: { code: 'no_such_code' } })
+      .safeParse('x');
     expect(error && faultsOf(error)[0]?.code).toBe('invalid_value');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { belongsInLedger, type EndedCall, type PriceContext, costOfCall, costOfUsage } from './cost.ts';
+import { belongsInLedger, costOfCall, costOfUsage, type EndedCall, type PriceContext } from './cost.ts';
 
 const usage = {
   inputTokens: 1_000,
@@ -51,8 +51,18 @@ describe('the cost of a call', () => {
   const call: EndedCall = { failure: null, usage: null, isSent: true, isRefused: false, isStopped: false };
   test.for<[string, Partial<EndedCall>, Partial<PriceContext>, unknown[]]>([
     ['is that of its usage', { usage }, {}, [1_200_000n, 'computed', null]],
-    ['is that of its usage though it broke', { usage, failure: 'stream_interrupted' }, {}, [1_200_000n, 'computed', null]],
-    ['is that of its usage though the body held an error', { usage, isRefused: true }, {}, [1_200_000n, 'computed', null]],
+    [
+      'is that of its usage though it broke',
+      { usage, failure: 'stream_interrupted' },
+      {},
+      [1_200_000n, 'computed', null],
+    ],
+    [
+      'is that of its usage though the body held an error',
+      { usage, isRefused: true },
+      {},
+      [1_200_000n, 'computed', null],
+    ],
     ['is nothing when no byte was sent', { failure: 'network', isSent: false }, {}, [0n, 'none', null]],
     ['is nothing when the provider refused', { failure: 'rate_limit', isRefused: true }, {}, [0n, 'none', null]],
     ['is nothing when a stopped call was never sent', { isSent: false, isStopped: true }, {}, [0n, 'none', null]],

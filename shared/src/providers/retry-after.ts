@@ -30,8 +30,8 @@ function fromBody(body: string, nowMs: number): number | null {
   const delay =
     /"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"/.exec(text)?.[1] ?? /"retry_after"\s*:\s*"?(\d+(?:\.\d+)?)/.exec(text)?.[1];
   if (delay !== undefined) return usable(Number(delay) * 1_000);
-  const resetsAt = /"resets_at"\s*:\s*(?:"([^"]{1,40})"|(\d{1,16}))/.exec(text);
-  if (resetsAt) return parseReset(resetsAt[1] ?? resetsAt[2] ?? '', nowMs);
+  const resetsAt = /"resets_at"\s*:\s*"?(\d[^",}\s]{0,39})/.exec(text)?.[1];
+  if (resetsAt !== undefined) return parseReset(resetsAt, nowMs);
   const duration = phrase.exec(text)?.[1];
   return duration === undefined ? null : parseReset(shortUnits(duration), nowMs);
 }
@@ -58,7 +58,7 @@ function fromResets(headers: Readonly<Record<string, string>>, nowMs: number): n
   return waits.length === 0 ? null : Math.max(...waits);
 }
 
-const unitMs: Record<string, number> = {
+const unitMs = {
   d: 86_400_000,
   h: 3_600_000,
   m: 60_000,
@@ -67,15 +67,15 @@ const unitMs: Record<string, number> = {
   us: 0.001,
   µs: 0.001,
   ns: 0.000_001,
-};
+} as const;
 
 /** A reset is a Go duration (`1m2.5s`), an RFC 3339 time, epoch milliseconds or seconds, or plain seconds. */
 export function parseReset(value: string, nowMs: number): number | null {
   const text = value.trim();
   if (/^(?:\d+(?:\.\d+)?(?:ms|us|µs|ns|d|h|m|s))+$/.test(text)) {
     let total = 0;
-    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)/g))
-      total += Number(amount) * (unitMs[unit ?? ''] ?? 0);
+    for (const [part] of text.matchAll(/\d+(?:\.\d+)?(?:ms|us|µs|ns|d|h|m|s)/g))
+      total += Number.parseFloat(part) * unitMs[part.replace(/^[\d.]+/, '') as keyof typeof unitMs];
     return usable(total);
   }
   if (/[T-]/.test(text)) return usable(Date.parse(text) - nowMs);

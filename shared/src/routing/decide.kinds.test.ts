@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import { type FailureKind, failureKinds } from '../domain/failure.ts';
-import { type Decision, type DecidePolicy, decide } from './decide.ts';
+import { type DecidePolicy, type Decision, decide } from './decide.ts';
 
 const nowMs = 10_000_000;
 const policy: DecidePolicy = {

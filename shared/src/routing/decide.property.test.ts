@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import { type FailureAction, type FailureKind, failureKinds, failureRule } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
-import { type Decision, type DecidePolicy, decide } from './decide.ts';
+import { type DecidePolicy, type Decision, decide } from './decide.ts';
 
 interface Step {
   readonly kind: FailureKind;
@@ -69,7 +69,9 @@ function standingOf(target: string, isBarred: boolean, paused: Map<string, numbe
   return { target, kind: 'skipped', reason, detail: 'a detail', untilMs: isBarred ? null : untilMs };
 }
 
-function endOf(attempt: Omit<Step, 'durationMs' | 'random'> & { n: number; target: string; decision: Decision; nowMs: number }) {
+function endOf(
+  attempt: Omit<Step, 'durationMs' | 'random'> & { n: number; target: string; decision: Decision; nowMs: number },
+) {
   const { n, target, kind, retryAfterMs, decision, nowMs } = attempt;
   const rule = failureRule(kind);
   const delayMs = decision.kind === 'retry' ? decision.delayMs : 0;

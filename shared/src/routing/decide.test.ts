@@ -74,11 +74,7 @@ describe('a retry on the same target', () => {
       { kind: 'capacity_tier', history: past(overloadedOnA, overloadedOnA) },
       retryIn(2_000),
     ],
-    [
-      'does not count failures of other targets',
-      { history: past({ target: 'b/1' }, { target: 'c/1' }) },
-      retryIn(500),
-    ],
+    ['does not count failures of other targets', { history: past({ target: 'b/1' }, { target: 'c/1' }) }, retryIn(500)],
     ['does not count a call that we stopped', { history: past({ target: 'a/1', status: 'aborted' }) }, retryIn(500)],
     [
       'does not count the waits for a limit',
@@ -173,7 +169,11 @@ describe('a limit', () => {
     ['is waited for within the patience', limit, retryIn(2_000, 'rate_limit')],
     ['is waited for up to the patience', { ...limit, policy: { onLimitMs: 2_000 } }, retryIn(2_000, 'rate_limit')],
     ['is left when the known wait is longer', { ...limit, policy: { onLimitMs: 1_999 } }, fallBackTo('b/1', 0)],
-    ['is waited for without end where the chain says so', { ...limit, policy: { onLimitMs: null } }, retryIn(2_000, 'rate_limit')],
+    [
+      'is waited for without end where the chain says so',
+      { ...limit, policy: { onLimitMs: null } },
+      retryIn(2_000, 'rate_limit'),
+    ],
     ['is left at once in immediate mode', { ...limit, policy: { mode: 'immediate' } }, fallBackTo('b/1', 0)],
     [
       'is left when the waits together are over the patience',
@@ -221,18 +221,25 @@ describe('a limit', () => {
       { ...limit, history: past(overloadedOnA, limitOnA), policy: { maxAttempts: 1 } },
       retryIn(2_000, 'rate_limit'),
     ],
+  ])('%s', ([, change, expected]) => {
+    expect(decided(change)).toEqual(expected);
+  });
+});
+
+describe('a wait of another kind', () => {
+  test.for<[string, Change, object]>([
     [
-      'of a day is left at once',
+      'for the quota of a day is left at once',
       { kind: 'quota_period', failure: { retryAfterMs: 1_000 } },
       fallBackTo('b/1', 0),
     ],
     [
-      'of a loading model is waited for five minutes, whatever the patience for limits',
+      'for a loading model is waited for five minutes, whatever the patience for limits',
       { kind: 'model_loading', policy: { onLimitMs: 0 }, failure: { retryAfterMs: 300_000 } },
       retryIn(300_000, 'rate_limit'),
     ],
     [
-      'of a loading model is left after five minutes',
+      'for a loading model is left after five minutes',
       { kind: 'model_loading', failure: { retryAfterMs: 300_001 } },
       fallBackTo('b/1', 0),
     ],
@@ -264,12 +271,20 @@ describe('with no eligible target', () => {
     ],
     [
       'it waits for a target left at its limit',
-      { ...content, candidates: [onlyA, eligible('b/1')], history: past({ target: 'b/1', failure: 'rate_limit', retryAtMs: nowMs + 6_000 }) },
+      {
+        ...content,
+        candidates: [onlyA, eligible('b/1')],
+        history: past({ target: 'b/1', failure: 'rate_limit', retryAtMs: nowMs + 6_000 }),
+      },
       waitFor('b/1', 6_000),
     ],
     [
       'it waits for the later of the limit and the pause',
-      { ...content, candidates: [onlyA, pausedB], history: past({ target: 'b/1', failure: 'rate_limit', retryAtMs: nowMs + 6_000 }) },
+      {
+        ...content,
+        candidates: [onlyA, pausedB],
+        history: past({ target: 'b/1', failure: 'rate_limit', retryAtMs: nowMs + 6_000 }),
+      },
       waitFor('b/1', 9_000),
     ],
     ['it waits for the pause of the current one', { kind: 'auth', candidates: [onlyA] }, waitFor('a/1', hourMs)],
@@ -329,11 +344,27 @@ describe('the attempts of a run', () => {
 
 describe('a chain may say', () => {
   test.for<[string, Change, object]>([
-    ['that a filtered prompt goes to another provider', { kind: 'content_filter', policy: { on: { content_filter: 'fallback' } } }, fallBackTo('b/1', 500)],
-    ['that a refusal goes to another provider', { kind: 'refusal', policy: { on: { refusal: 'fallback' } } }, fallBackTo('b/1', 500)],
+    [
+      'that a filtered prompt goes to another provider',
+      { kind: 'content_filter', policy: { on: { content_filter: 'fallback' } } },
+      fallBackTo('b/1', 500),
+    ],
+    [
+      'that a refusal goes to another provider',
+      { kind: 'refusal', policy: { on: { refusal: 'fallback' } } },
+      fallBackTo('b/1', 500),
+    ],
     ['that an overload ends the job', { policy: { on: { overloaded: 'fail' } } }, failWith('overloaded')],
-    ['that a long prompt is tried again', { kind: 'context_length', policy: { on: { context_length: 'retry' } } }, retryIn(500)],
-    ['that a failure is a success', { kind: 'bad_output', policy: { on: { bad_output: 'succeed' } } }, { kind: 'succeed' }],
+    [
+      'that a long prompt is tried again',
+      { kind: 'context_length', policy: { on: { context_length: 'retry' } } },
+      retryIn(500),
+    ],
+    [
+      'that a failure is a success',
+      { kind: 'bad_output', policy: { on: { bad_output: 'succeed' } } },
+      { kind: 'succeed' },
+    ],
     ['nothing of other kinds', { policy: { on: { timeout: 'fail' } } }, retryIn(500)],
   ])('%s', ([, change, expected]) => {
     expect(decided(change)).toEqual(expected);
@@ -344,8 +375,18 @@ describe('a refused claim', () => {
   test.for([
     ['of a poisonous job ends it', 'poison', all, failWith('poison_job')],
     ['for a label moves the job on at once', 'label', all, fallBackTo('b/1', 0)],
-    ['passes over targets that are skipped', 'label', [eligible('a/1'), skipped('b/1'), eligible('c/1')], fallBackTo('c/1', 0)],
-    ['ends the job when no other target is eligible', 'label', [eligible('a/1'), skipped('b/1')], failWith('requirement_unmet')],
+    [
+      'passes over targets that are skipped',
+      'label',
+      [eligible('a/1'), skipped('b/1'), eligible('c/1')],
+      fallBackTo('c/1', 0),
+    ],
+    [
+      'ends the job when no other target is eligible',
+      'label',
+      [eligible('a/1'), skipped('b/1')],
+      failWith('requirement_unmet'),
+    ],
   ] as const)('%s', ([, refusal, candidates, expected]) => {
     expect(decideRefusal(refusal, 'a/1', candidates)).toEqual(expected);
   });

@@ -63,10 +63,15 @@ describe('targetFacts', () => {
       'openai/llama-3.3-70b-versatile',
       { ...known, contextWindow: 131_072, lacks: ['vision'] },
     ],
-    ['keeps the slashes of a model', { models: { 'a/b': { ...model, contextWindow: 7 } } }, 'openai/a/b', {
-      ...known,
-      contextWindow: 7,
-    }],
+    [
+      'keeps the slashes of a model',
+      { models: { 'a/b': { ...model, contextWindow: 7 } } },
+      'openai/a/b',
+      {
+        ...known,
+        contextWindow: 7,
+      },
+    ],
   ])('%s', ([, change, target, expected]) => {
     expect(targetFacts(settingsWith(change), new Map())(target)).toEqual(expected);
   });

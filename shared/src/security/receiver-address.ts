@@ -23,7 +23,9 @@ export interface ReceiverPolicy {
 export function isAllowedAddress(address: string, policy: ReceiverPolicy): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
-  const isPublic = parsed.range() === 'unicast' && !metadataAddresses.has(parsed.toString());
+  // `ipaddr.js` calls the whole rest of version 6 unicast, `::127.0.0.1` included; only one block is handed out.
+  const isHandedOut = parsed.kind() === 'ipv4' || isWithin(parsed, '2000::/3');
+  const isPublic = isHandedOut && parsed.range() === 'unicast' && !metadataAddresses.has(parsed.toString());
   if (isPublic) return true;
   if (policy.allowNetworks.some((network) => isWithin(parsed, network))) return true;
   return (

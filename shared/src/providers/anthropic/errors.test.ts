@@ -61,7 +61,9 @@ describe('an error of Anthropic', () => {
   ])('%s', ([, answer, kind]) => {
     expect(failureOf(answer)).toMatchObject({ kind, httpStatus: answer.status });
   });
+});
 
+describe('a failure of Anthropic', () => {
   test('is read by type when it comes inside a stream, whatever the status', () => {
     expect(failureOf({ status: 200, type: 'overloaded_error' }).kind).toBe('overloaded');
   });

@@ -1,0 +1,15 @@
+/** `npm run bench`: prints what was measured here and now. Variants take turns in one run; quote the ratios. */
+import { benchPickUp } from './pick-up.ts';
+import { benchStart } from './start.ts';
+
+const sections: Readonly<Record<string, () => Promise<string[]>>> = {
+  start: () => benchStart(5),
+  'pick-up': () => benchPickUp(60),
+};
+
+const asked = process.argv.slice(2);
+for (const [name, run] of Object.entries(sections)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  process.stdout.write(`\n${name}\n`);
+  for (const line of await run()) process.stdout.write(`  ${line}\n`);
+}

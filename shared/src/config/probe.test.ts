@@ -1,0 +1,106 @@
+/** Local servers are found by what only they answer. The network is faked: their ports are fixed, and may be taken. */
+import { Agent, getGlobalDispatcher, MockAgent, setGlobalDispatcher } from 'undici';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { probeLocalServers } from './probe.ts';
+
+const real = getGlobalDispatcher();
+let network = new MockAgent();
+beforeEach(() => {
+  network = new MockAgent();
+  network.disableNetConnect();
+  setGlobalDispatcher(network);
+});
+afterEach(async () => {
+  setGlobalDispatcher(real);
+  await network.close();
+});
+
+function answers(origin: string, pages: Readonly<Record<string, unknown>>, status = 200) {
+  const pool = network.get(origin);
+  for (const [path, page] of Object.entries(pages))
+    pool.intercept({ path, method: 'GET' }).reply(status, typeof page === 'string' ? page : JSON.stringify(page));
+}
+
+test('with nobody there, nothing is found', async () => {
+  expect(await probeLocalServers()).toEqual([]);
+});
+
+test.for<[string, string, Record<string, unknown>, object]>([
+  [
+    'Ollama, with the default model when it has it',
+    'http://127.0.0.1:11434',
+    { '/api/version': { version: '1' }, '/api/tags': { models: [{ name: 'qwen3:8b' }, { name: 'llama3.2:latest' }] } },
+    { preset: 'ollama', endpoint: 'http://127.0.0.1:11434', firstModel: 'llama3.2' },
+  ],
+  [
+    'Ollama, with its first model otherwise',
+    'http://127.0.0.1:11434',
+    { '/api/version': {}, '/api/tags': { models: [{ name: 'qwen3:8b' }] } },
+    { preset: 'ollama', endpoint: 'http://127.0.0.1:11434', firstModel: 'qwen3:8b' },
+  ],
+  [
+    'Ollama without a model',
+    'http://127.0.0.1:11434',
+    { '/api/version': {}, '/api/tags': { models: [] } },
+    { preset: 'ollama', endpoint: 'http://127.0.0.1:11434', firstModel: null },
+  ],
+  [
+    'llama.cpp at its new port',
+    'http://127.0.0.1:9931',
+    { '/props': { total_slots: 1 }, '/v1/models': { data: [{ id: 'qwen' }] } },
+    { preset: 'llama-cpp', endpoint: 'http://127.0.0.1:9931/v1', firstModel: 'qwen' },
+  ],
+  [
+    'llama.cpp at its old port',
+    'http://127.0.0.1:8080',
+    { '/props': {}, '/v1/models': { data: [{ id: 'qwen' }] } },
+    { preset: 'llama-cpp', endpoint: 'http://127.0.0.1:8080/v1', firstModel: 'qwen' },
+  ],
+  [
+    'LocalAI at the same port',
+    'http://127.0.0.1:8080',
+    { '/.well-known/localai.json': {}, '/v1/models': { data: [{ id: 'phi' }] } },
+    { preset: 'localai', endpoint: 'http://127.0.0.1:8080/v1', firstModel: 'phi' },
+  ],
+  [
+    'vLLM',
+    'http://127.0.0.1:8000',
+    { '/version': { version: '1' }, '/v1/models': { data: [{ id: 'm' }] } },
+    { preset: 'vllm', endpoint: 'http://127.0.0.1:8000/v1', firstModel: 'm' },
+  ],
+  [
+    'LightLLM at the same port',
+    'http://127.0.0.1:8000',
+    { '/token_load': {}, '/v1/models': { data: [{ id: 'm' }] } },
+    { preset: 'lightllm', endpoint: 'http://127.0.0.1:8000/v1', firstModel: 'm' },
+  ],
+  [
+    'a server that lists its models badly',
+    'http://127.0.0.1:1234',
+    { '/api/v0/models': {}, '/v1/models': '<html>' },
+    { preset: 'lm-studio', endpoint: 'http://127.0.0.1:1234/v1', firstModel: null },
+  ],
+])('found: %s', async ([, origin, pages, expected]) => {
+  answers(origin, pages);
+  expect(await probeLocalServers()).toEqual([expected]);
+});
+
+test('another program at the port is not a model server', async () => {
+  answers('http://127.0.0.1:8080', { '/props': { error: 'not found' } }, 404);
+  answers('http://127.0.0.1:11434', { '/api/version': {} }, 500);
+  expect(await probeLocalServers()).toEqual([]);
+});
+
+test('a server that answers half of JSON is not one', async () => {
+  answers('http://127.0.0.1:8000', { '/version': '{"version":' });
+  expect(await probeLocalServers()).toEqual([]);
+});
+
+test('a server that never answers does not hold the start', async () => {
+  network.get('http://127.0.0.1:11434').intercept({ path: '/api/version' }).reply(200, '{}').delay(3_600_000);
+  expect(await probeLocalServers()).toEqual([]);
+});
+
+test('the network was faked, and is itself again', () => {
+  expect(real).toBeInstanceOf(Agent);
+});

@@ -1,6 +1,6 @@
 /** What an embedded start keeps beside the database: the master key and the first admin API key, mode 0600. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { createApiKey } from '@waybill/shared/security/api-key.ts';
@@ -8,20 +8,16 @@ import { createApiKey } from '@waybill/shared/security/api-key.ts';
 export const defaultDataDirectory = '.waybill';
 
 /**
- * Reads a secret file, or makes it at the first start. It appears whole, and once: of two starts at the same moment,
- * the one that loses must not replace a master key the other has sealed with.
+ * Reads a secret file, or makes it at the first start. `wx`: of two starts at the same moment, the one that loses the
+ * directory must not replace the master key that the other seals with.
  */
 function readOrMake(directory: string, name: string, make: () => string): string {
   const path = join(directory, name);
   if (!existsSync(path)) {
-    const draft = `${path}.${process.pid}`;
-    writeFileSync(draft, `${make()}\n`, { mode: 0o600 });
     try {
-      linkSync(draft, path);
+      writeFileSync(path, `${make()}\n`, { mode: 0o600, flag: 'wx' });
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    } finally {
-      rmSync(draft, { force: true });
     }
   }
   return readFileSync(path, 'utf8').trim();

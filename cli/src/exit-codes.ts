@@ -28,7 +28,8 @@ const ofProblem: Partial<Record<ProblemCode, number>> = {
 };
 
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof Problem && error.code === 'file_unreadable' && isDenied(error.cause)) return exitCode.noPermission;
+  if (error instanceof Problem && error.code === 'file_unreadable' && isDenied(error.cause))
+    return exitCode.noPermission;
   if (error instanceof Problem) return ofProblem[error.code] ?? exitCode.failed;
   if (error instanceof UnreachableError) return exitCode.unavailable;
   if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return exitCode.noPermission;

@@ -94,7 +94,10 @@ function checkStart(chunk: Buffer, isText: boolean): void {
   if (isGzip || isZip)
     throw new Problem('not_jsonl', `Cannot read the file: it is ${isGzip ? 'gzip' : 'zip'} data. Unpack it first`);
   if (!isText && /^[\s\ufeff]*\[/.test(chunk.subarray(0, 200).toString('utf8'))) {
-    throw new Problem('not_jsonl', 'Cannot read the file: line 1 is a list. Write one JSON object per line, or say --format prompts');
+    throw new Problem(
+      'not_jsonl',
+      'Cannot read the file: line 1 is a list. Write one JSON object per line, or say --format prompts',
+    );
   }
 }
 

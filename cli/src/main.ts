@@ -10,6 +10,7 @@ import { upCommand } from './commands/up.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { exitCode, exitCodeOf } from './exit-codes.ts';
 import { errorJson, ignoreClosedPipe, printJson, say, visible } from './output.ts';
+import { checkFlags } from './strict-flags.ts';
 import { version } from './version.ts';
 
 const program = new Command('waybill')
@@ -40,6 +41,7 @@ for (const command of [
 async function main(argv: readonly string[]): Promise<number> {
   ignoreClosedPipe();
   try {
+    checkFlags(program, argv);
     await program.parseAsync(argv);
     return Number(process.exitCode ?? exitCode.ok);
   } catch (error) {

@@ -17,9 +17,8 @@ export function strictQuery(request: Request, known: readonly string[]): Record<
     const fail = (why: string) =>
       new Problem('invalid_query', `Cannot read the query: ${why}`, { param: name.slice(0, 64) });
     if (count > maxParameters) throw fail(`more than ${maxParameters} parameters`);
-    if (
-      !known.some((each) => each === name || (each.endsWith('.') && name.startsWith(each) && name.length > each.length))
-    ) {
+    const isKnown = known.some((each) => (each.endsWith('.') ? name.startsWith(each) && name !== each : name === each));
+    if (!isKnown) {
       throw fail(`unknown parameter "${name.slice(0, 64)}"${nearestHint(name, known)}`);
     }
     // The database takes no NUL in any text.

@@ -10,7 +10,7 @@ import { migrate } from '@waybill/shared/store/migrate.ts';
 import { openServerStore } from '@waybill/shared/store/server.ts';
 import { createPostgresBackend, withBackend } from 'bullmq';
 import { sql } from 'kysely';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgresServer } from '../support/postgres-server.ts';
 import { type StoreUnderTest, storesUnderTest } from '../support/stores.ts';
 import { eventually } from '../support/waybill.ts';
@@ -28,11 +28,6 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
     await migrate(database);
     await database.pool.query('create schema probe; create table probe.rows (id text primary key, body text not null)');
   }, 120_000);
-  // A session that one failed case leaves in a transaction must not hold up the other cases.
-  afterEach(() =>
-    database.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
-      and pid <> pg_backend_pid() and state like 'idle in transaction%'`),
-  );
   afterAll(() => store.stop());
 
   const count = async (id: string): Promise<number> => {
@@ -61,7 +56,7 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
   });
 
   it('keeps statements of BullMQ and of the pool out of an open transaction', async () => {
-    const queue = new bullmq.Queue('outside', { connection: database.pool as never });
+    const queue = openQueue('outside', database);
     await queue.waitUntilReady();
     const opened = Promise.withResolvers<void>();
     const ended: string[] = [];
@@ -206,13 +201,14 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
   });
 
   it('an idle BullMQ worker picks jobs up by notification, long before its poll', async () => {
-    const queue = new bullmq.Queue('idle', { connection: database.pool as never });
+    const queue = openQueue('idle', database);
     const done: (string | undefined)[] = [];
     const worker = new bullmq.Worker('idle', async (job) => void done.push(job.id), {
       connection: database.pool as never,
       // The poll, in seconds: far longer than this test waits.
       drainDelay: 60,
     });
+    worker.on('error', () => undefined);
     await worker.waitUntilReady();
     for (const id of ['a', 'b', 'c']) {
       await queue.add('wake up', {}, { jobId: id });
@@ -314,9 +310,15 @@ async function write(database: Database, writer: string, way: (typeof ways)[numb
 const rowIdsOf = (writer: string): string[] => [`${writer}/1`, `${writer}/2`];
 const bodyOf = (id: string): string => createHash('sha256').update(id).digest('hex').repeat(6_250);
 
-async function addInside(database: Database): Promise<unknown> {
-  const queue = new bullmq.Queue('inside', { connection: database.pool as never, skipWaitingForReady: true });
+function openQueue(name: string, database: Database) {
+  const queue = new bullmq.Queue(name, { connection: database.pool as never });
+  // BullMQ keeps listening to the pool after its end, and would print that the server was stopped.
   queue.on('error', () => undefined);
+  return queue;
+}
+
+async function addInside(database: Database): Promise<unknown> {
+  const queue = openQueue('inside', database);
   try {
     return await queue.add('inside', {});
   } finally {

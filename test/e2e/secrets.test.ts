@@ -34,7 +34,7 @@ const refusals: string[] = [];
 
 /** What a careless provider does: it answers with what it was sent. */
 const echo = (request: SeenRequest) =>
-  `Incorrect API key provided: ${credential}. ${String(request.headers['authorization'])} You said: ${request.prompt}`;
+  `Incorrect API key provided: ${credential}. ${String(request.headers.authorization)} You said: ${request.prompt}`;
 
 const replies: Record<string, (request: SeenRequest) => Reply> = {
   answer: () => say(`here you are: ${outputMark}`),
@@ -54,7 +54,7 @@ const cases = Object.keys(replies);
 
 beforeAll(async () => {
   provider = await startScriptedProvider((request) => {
-    const name = String(request.body['model']);
+    const name = String(request.body.model);
     return replies[name]?.(request) ?? refuse(404);
   });
   receiver = await startScriptedReceiver(() => answer(500));
@@ -165,13 +165,13 @@ async function tables(): Promise<string[]> {
     `select table_schema || '.' || table_name as name from information_schema.tables
      where table_schema in ('waybill', 'bullmq', 'coordination') and table_type = 'BASE TABLE'`,
   );
-  return rows.map((row) => String(row['name']));
+  return rows.map((row) => String(row.name));
 }
 
 /** Every row of a table as text; `bytea` comes out in hexadecimal. */
 async function dump(table: string): Promise<string[]> {
   const { rows } = await waybill.server.database.pool.query(`select t::text as row from ${table} t`);
-  return rows.map((row) => String(row['row']));
+  return rows.map((row) => String(row.row));
 }
 
 async function tablesWith(mark: string): Promise<string[]> {
@@ -185,10 +185,8 @@ test('the jobs ran as scripted, so that there was something to leak', async () =
   expect(statusOf).toMatchObject({ answer: 'succeeded', unauthorized: 'auth', invalid: 'invalid_request' });
   expect(Object.values(statusOf).filter((kind) => kind === 'succeeded')).toHaveLength(1);
   expect(finished.find((job) => job.status === 'succeeded')?.output_text).toContain(outputMark);
-  expect(provider.requests.some((request) => request.headers['authorization'] === `Bearer ${credential}`)).toBe(true);
-  expect(provider.requests.some((request) => request.headers['authorization'] === `Bearer ${fromEnvironment}`)).toBe(
-    true,
-  );
+  expect(provider.requests.some((request) => request.headers.authorization === `Bearer ${credential}`)).toBe(true);
+  expect(provider.requests.some((request) => request.headers.authorization === `Bearer ${fromEnvironment}`)).toBe(true);
   expect((await tables()).length).toBeGreaterThan(12);
 });
 

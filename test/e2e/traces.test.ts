@@ -172,10 +172,10 @@ describe('with a tracer provider', () => {
       `select data::json ->> 'traceparent' as traceparent from bullmq.job where data::json ->> 'job' = $1`,
       [job.id],
     );
-    expect(rows.map((row) => row['traceparent'])).toEqual([traceparent, traceparent, traceparent]);
+    expect(rows.map((row) => row.traceparent)).toEqual([traceparent, traceparent, traceparent]);
     const sent = spans.find((span) => span.name === 'webhook');
     const told = receiver.received.find(({ event }) => event.data.id === job.id);
-    expect(told?.headers['traceparent']).toBe(`00-${job.trace_id}-${sent?.spanContext().spanId}-01`);
+    expect(told?.headers.traceparent).toBe(`00-${job.trace_id}-${sent?.spanContext().spanId}-01`);
     expect(sent?.attributes).toMatchObject({
       'waybill.webhook.type': 'job.succeeded',
       'waybill.job.id': job.id,
@@ -247,7 +247,7 @@ test('without a tracer provider there is no trace, and nothing is sent along', a
     `select data::json ->> 'traceparent' as traceparent from bullmq.job where data::json ->> 'job' = $1`,
     [id],
   );
-  expect(rows.map((row) => row['traceparent'])).toEqual([null, null, null]);
+  expect(rows.map((row) => row.traceparent)).toEqual([null, null, null]);
 });
 
 test('with an OTLP endpoint, `waybill up` sends its spans there, and has them out before it ends', async () => {

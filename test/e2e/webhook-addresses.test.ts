@@ -1,6 +1,7 @@
 /** Where webhooks may go when the server is open to a network: nowhere private, unless the operator says so. */
-import { createServer } from 'node:net';
+
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { ApiError } from '@waybill/producer/client/client.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { defaultTenantId } from '@waybill/shared/store/tenants.ts';
@@ -29,7 +30,7 @@ const job = (url: string) => ({ model: 'default', prompt: 'hello', webhook_url: 
 
 async function jobsStored(waybill: TestWaybill): Promise<number> {
   const { rows } = await waybill.server.database.pool.query('select count(*)::int as n from waybill.jobs');
-  return Number(rows[0]?.['n']);
+  return Number(rows[0]?.n);
 }
 
 /** A delivery to an address that no job would be accepted with: as if its name had changed its answer meanwhile. */
@@ -108,10 +109,10 @@ describe('a server open to the network', () => {
         const id = await insertDelivery(waybill, `http://${host}:${port}/hooks`);
         const blocked = await eventually(
           () => deliveryOf(waybill, id),
-          (row) => Number(row?.['attempts']) === 1,
+          (row) => Number(row?.attempts) === 1,
         );
         expect(blocked).toMatchObject({ status: 'pending', last_status: null });
-        expect(blocked?.['last_error']).toMatch(/is private; add its network to webhooks\.allow_networks/);
+        expect(blocked?.last_error).toMatch(/is private; add its network to webhooks\.allow_networks/);
       }
     } finally {
       await new Promise((resolve) => listener.close(resolve));

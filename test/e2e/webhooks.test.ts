@@ -1,6 +1,6 @@
 /** Webhooks to real receivers: signed, thin, told once under one id, tried again on the schedule, and never followed. */
 import type { JobJson } from '@waybill/producer/job-json.ts';
-import { webhookSecretOf, defaultTenantId } from '@waybill/shared/store/tenants.ts';
+import { defaultTenantId, webhookSecretOf } from '@waybill/shared/store/tenants.ts';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
@@ -16,8 +16,8 @@ const receivers: ScriptedReceiver[] = [];
 
 beforeAll(async () => {
   provider = await startScriptedProvider((request) => {
-    if (request.body['model'] === 'fail') return refuse(400);
-    return request.body['model'] === 'hang' ? { kind: 'hang' } : say(output);
+    if (request.body.model === 'fail') return refuse(400);
+    return request.body.model === 'hang' ? { kind: 'hang' } : say(output);
   });
   waybill = await startWaybill({
     config: {
@@ -156,7 +156,7 @@ test('each end of a job is told exactly once', async () => {
   await client.cancel(id);
   await client.cancel(id);
   await received(receiver, 4);
-  const told = receiver.received.map(({ event }) => [event.type, event.data['status'], event.data['target']]);
+  const told = receiver.received.map(({ event }) => [event.type, event.data.status, event.data.target]);
   expect(told.toSorted()).toEqual([
     ['job.cancelled', 'cancelled', null],
     ['job.expired', 'expired', null],
@@ -164,7 +164,7 @@ test('each end of a job is told exactly once', async () => {
     ['job.succeeded', 'succeeded', 'one/m'],
   ]);
   const failed = receiver.received.find(({ event }) => event.type === 'job.failed');
-  expect(failed?.event.data['error']).toEqual({
+  expect(failed?.event.data.error).toEqual({
     kind: 'invalid_request',
     message: 'one/fail: HTTP 400 test (invalid_request)',
   });
@@ -256,7 +256,7 @@ test('an answer without an end is cut: a success all the same when it says so', 
   const receiver = await receive(() => (response) => {
     response.writeHead(200);
     const more = () => {
-      while (!response.destroyed && response.write('x'.repeat(16_384))) continue;
+      while (!response.destroyed && response.write('x'.repeat(16_384)));
     };
     response.on('drain', more);
     response.on('close', () => {
@@ -320,11 +320,14 @@ test('the secret is sealed in the database, and equals the one the API shows', a
     `select t::text as row, default_webhook_secret from waybill.tenants t where id = $1`,
     [defaultTenantId],
   );
-  const bytes = rows[0]?.['default_webhook_secret'] as Buffer;
+  const bytes = rows[0]?.default_webhook_secret as Buffer;
   const plain = Buffer.from(secret.slice('whsec_'.length), 'base64');
   for (const form of [secret, Buffer.from(secret).toString('hex'), plain.toString('hex')])
-    expect(String(rows[0]?.['row'])).not.toContain(form);
+    expect(String(rows[0]?.row)).not.toContain(form);
   expect(Buffer.from(bytes).includes(plain)).toBe(false);
-  const wrongKey = { seal: () => Buffer.alloc(0), open: (sealed: Uint8Array) => Buffer.from(sealed).toString('latin1') };
+  const wrongKey = {
+    seal: () => Buffer.alloc(0),
+    open: (sealed: Uint8Array) => Buffer.from(sealed).toString('latin1'),
+  };
   expect(await webhookSecretOf(database, wrongKey, defaultTenantId)).not.toContain('whsec_');
 });

@@ -35,7 +35,14 @@ export async function startEmbedded(): Promise<StoreUnderTest> {
 
 export async function startServer(): Promise<StoreUnderTest> {
   const server = await startPostgresServer();
-  const database = openDatabase(openServerStore({ url: await server.createDatabase(), maxConnections: 16 }));
+  const url = await server.createDatabase();
+  // A session that one failed case leaves in a transaction must not hold up the cases after it.
+  const first = openServerStore({ url, maxConnections: 1 });
+  await first.pool.query(
+    `do $$ begin execute format('alter database %I set idle_in_transaction_session_timeout = 3000', current_database()); end $$`,
+  );
+  await first.close();
+  const database = openDatabase(openServerStore({ url, maxConnections: 16 }));
   return {
     database,
     source: server.source,

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { ApiError, type Client } from '@waybill/producer/client/client.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command, Option } from 'commander';
@@ -57,6 +57,7 @@ export function enqueueCommand(): Command {
 }
 
 async function enqueue(file: string, flags: EnqueueFlags): Promise<void> {
+  check(flags);
   const { client } = connect(flags);
   const isQuiet = flags.json ?? false;
   const lines: JobLine[] = [];
@@ -64,15 +65,24 @@ async function enqueue(file: string, flags: EnqueueFlags): Promise<void> {
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     ...(flags.webhookUrl === undefined ? {} : { webhook_url: flags.webhookUrl }),
   };
-  for await (const line of toJobs(readLines(openInput(file)), { model: flags.model, defaults, format: flags.format }))
-    lines.push(line);
-  const batches = await sendAll(client, lines, flags.idempotencyKey ?? randomUUID(), isQuiet);
+  const input = readLines(openInput(file), flags.format === 'prompts');
+  for await (const line of toJobs(input, { model: flags.model, defaults, format: flags.format })) lines.push(line);
+  const stopped = untilStopped();
+  const batches: string[] = [];
+  const key = flags.idempotencyKey ?? randomUUID();
+  const isSent = await Promise.race([
+    sendAll(client, lines, key, batches, isQuiet).then(() => true),
+    stopped.then(() => false),
+  ]);
+  if (!isSent) {
+    say(`\nStopped sending. To go on, repeat the command with --idempotency-key ${key}${comeBack(batches)}`);
+    // The request under way may or may not be stored; the same key makes sending it again harmless.
+    process.exit(exitCode.interrupted);
+  }
   if (!flags.wait) return report(batches, lines.length, null, flags);
-  const isInterrupted = await watch(client, batches, lines.length, isQuiet);
+  const isInterrupted = await watch(client, batches, lines.length, stopped, isQuiet);
   if (isInterrupted) {
-    say(
-      `\nStopped watching; the jobs go on. Come back with:\n${batches.map((id) => `  waybill jobs list --batch ${id}`).join('\n')}`,
-    );
+    say(`\nStopped watching; the jobs go on.${comeBack(batches)}`);
     process.exitCode = exitCode.interrupted;
     return;
   }
@@ -82,9 +92,41 @@ async function enqueue(file: string, flags: EnqueueFlags): Promise<void> {
   if ((counts.succeeded ?? 0) < lines.length) process.exitCode = exitCode.failed;
 }
 
-async function sendAll(client: Client, lines: readonly JobLine[], key: string, isQuiet: boolean): Promise<string[]> {
+/** What can be wrong with the flags is said before a job is sent, not after the last one ended. */
+function check({ wait, output, idempotencyKey }: EnqueueFlags): void {
+  if (output !== undefined && !wait)
+    throw new Problem('invalid_usage', 'Cannot use --output with --no-wait: there are no answers yet to write');
+  if (idempotencyKey !== undefined && !/^[\x20-\x7e]{1,240}$/.test(idempotencyKey))
+    throw new Problem(
+      'invalid_idempotency_key',
+      `Cannot use --idempotency-key: expected 1 to 240 printable ASCII characters, received ${idempotencyKey.length}`,
+      { param: 'idempotency-key' },
+    );
+  if (output === undefined) return;
+  try {
+    closeSync(openSync(output, 'a', 0o600));
+  } catch (cause) {
+    throw unwritable(output, cause);
+  }
+}
+
+const unwritable = (path: string, cause: unknown): Problem =>
+  new Problem('file_unreadable', `Cannot write ${path}: ${String((cause as NodeJS.ErrnoException).code)}`, { cause });
+
+const comeBack = (batches: readonly string[]): string =>
+  batches.length === 0
+    ? ''
+    : `\nCome back with:\n${batches.map((id) => `  waybill jobs list --batch ${id}`).join('\n')}`;
+
+/** @param batches filled as they are stored */
+async function sendAll(
+  client: Client,
+  lines: readonly JobLine[],
+  key: string,
+  batches: string[],
+  isQuiet: boolean,
+): Promise<void> {
   const progress = startProgress(isQuiet);
-  const batches: string[] = [];
   let sent = 0;
   for (const chunk of chunksOf(lines)) {
     try {
@@ -101,7 +143,6 @@ async function sendAll(client: Client, lines: readonly JobLine[], key: string, i
     progress.show([`sending  ${bar(sent, lines.length)}`]);
   }
   progress.end();
-  return batches;
 }
 
 function* chunksOf(lines: readonly JobLine[]): Iterable<JobLine[]> {
@@ -135,10 +176,16 @@ function withLine(error: unknown, chunk: readonly JobLine[], sent: number, batch
 }
 
 /** True when the user stopped watching. */
-async function watch(client: Client, batches: readonly string[], total: number, isQuiet: boolean): Promise<boolean> {
+async function watch(
+  client: Client,
+  batches: readonly string[],
+  total: number,
+  stopped: Promise<unknown>,
+  isQuiet: boolean,
+): Promise<boolean> {
   const progress = startProgress(isQuiet);
   let isInterrupted = false;
-  const interrupted = untilStopped().then(() => {
+  const interrupted = stopped.then(() => {
     isInterrupted = true;
   });
   for (;;) {
@@ -166,9 +213,7 @@ async function totals(client: Client, batches: readonly string[]): Promise<Recor
 async function writeAnswers(client: Client, batches: readonly string[], path: string): Promise<void> {
   const file = createWriteStream(path, { mode: 0o600 });
   const failed = once(file, 'error').then(([cause]) => {
-    throw new Problem('file_unreadable', `Cannot write ${path}: ${String((cause as NodeJS.ErrnoException).code)}`, {
-      cause,
-    });
+    throw unwritable(path, cause);
   });
   const written = (async () => {
     for (const batch of batches) {

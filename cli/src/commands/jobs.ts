@@ -68,7 +68,7 @@ function listCommand(): Command {
           ]),
         ),
       );
-      if (list.next_cursor) print(`\nMore: --cursor ${list.next_cursor}`);
+      if (list.next_cursor) print(`\nMore: --cursor=${list.next_cursor}`);
     });
 }
 

@@ -2,13 +2,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Problem } from '../domain/problem.ts';
 import { loadConfig } from './load.ts';
 import type { LocalServer } from './probe.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'waybill-load-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const startedIn = process.cwd();
+// Without WAYBILL_CONFIG, `waybill.yaml` is looked for where the process stands: here is none.
+beforeAll(() => process.chdir(folder));
+afterAll(() => {
+  process.chdir(startedIn);
+  rmSync(folder, { recursive: true });
+});
 let files = 0;
 function fileWith(text: string): string {
   files += 1;
@@ -18,7 +24,6 @@ function fileWith(text: string): string {
 }
 const nobody = () => Promise.resolve<LocalServer[]>([]);
 const mustNotProbe = () => Promise.reject(new Error('a file is there: nothing is to be found'));
-/** Without WAYBILL_CONFIG, `waybill.yaml` is looked for where the process stands: the repository has none. */
 const found = (env: NodeJS.ProcessEnv, servers: LocalServer[] = []) => loadConfig(env, () => Promise.resolve(servers));
 const ollama: LocalServer = { preset: 'ollama', endpoint: 'http://127.0.0.1:11434', firstModel: 'qwen3' };
 
@@ -38,6 +43,14 @@ test('a file is used as it is, and nothing is looked for', async () => {
   });
   expect(loaded.settings.providers.openai?.credential?.secret.reveal()).toBe('k1');
   expect(loaded.settings.chains.default?.targets).toEqual(['openai/gpt-4.1-mini']);
+});
+
+test('waybill.yaml is found where the process stands', async () => {
+  const path = join(folder, 'waybill.yaml');
+  writeFileSync(path, 'providers: { ollama: {} }');
+  const loaded = await loadConfig({}, mustNotProbe).finally(() => rmSync(path));
+  expect(loaded.file).toBe('waybill.yaml');
+  expect(Object.keys(loaded.settings.providers)).toEqual(['ollama']);
 });
 
 test('an empty file configures nothing', async () => {

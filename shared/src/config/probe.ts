@@ -43,7 +43,7 @@ async function get(url: string): Promise<unknown> {
     const response = await request(url, { signal: AbortSignal.timeout(probeTimeoutMs) });
     const text = await response.body.text();
     if (response.statusCode !== 200) return null;
-    return text.length < 1_000_000 && /^\s*[{[]/.test(text) ? JSON.parse(text) : {};
+    return text.length < 1_000_000 ? JSON.parse(text) : null;
   } catch {
     return null; // Nobody there, or not a model server.
   }

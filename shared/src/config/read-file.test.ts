@@ -16,7 +16,7 @@ function read(text: string | Buffer, env: NodeJS.ProcessEnv = {}) {
   writeFileSync(path, text);
   return { path, result: readConfigFile(path, true, env) };
 }
-const valueOf = (text: string, env?: NodeJS.ProcessEnv): unknown => {
+const parsedFrom = (text: string, env?: NodeJS.ProcessEnv): unknown => {
   const { result } = read(text, env);
   if (!result || 'faults' in result) throw new Error(JSON.stringify(result));
   return result.value;
@@ -36,7 +36,7 @@ test.for<[string, string, unknown]>([
   ['some aliases', 'x: &x [1]\na: *x\nb: *x\n', { x: [1], a: [1], b: [1] }],
   ['words that older YAML read as booleans', 'a: on\nb: no\n', { a: 'on', b: 'no' }],
 ])('%s is read', ([, text, expected]) => {
-  expect(valueOf(text)).toEqual(expected);
+  expect(parsedFrom(text)).toEqual(expected);
 });
 
 test.for<[string, string, NodeJS.ProcessEnv, unknown]>([
@@ -54,7 +54,7 @@ test.for<[string, string, NodeJS.ProcessEnv, unknown]>([
   ['a dollar without braces stays', 'a: $KEY $1 $$', { KEY: 'v' }, { a: '$KEY $1 $$' }],
   ['keys are left alone', '${KEY}: a', { KEY: 'v' }, { '${KEY}': 'a' }],
 ])('replaced: %s', ([, text, env, expected]) => {
-  expect(valueOf(text, env)).toEqual(expected);
+  expect(parsedFrom(text, env)).toEqual(expected);
 });
 
 test('every variable that is not set is named with its place, all at once', () => {
@@ -86,11 +86,11 @@ test('an alias bomb is refused before it unfolds', () => {
 });
 
 test('merge keys are not merged, so that they are refused as unknown', () => {
-  expect(valueOf('x: &x { a: 1 }\ny: { <<: *x }\n')).toEqual({ x: { a: 1 }, y: { '<<': { a: 1 } } });
+  expect(parsedFrom('x: &x { a: 1 }\ny: { <<: *x }\n')).toEqual({ x: { a: 1 }, y: { '<<': { a: 1 } } });
 });
 
 test('a tag that asks for code is text', () => {
-  expect(valueOf('a: !!js/function "function () { throw 1 }"\n')).toEqual({ a: 'function () { throw 1 }' });
+  expect(parsedFrom('a: !!js/function "function () { throw 1 }"\n')).toEqual({ a: 'function () { throw 1 }' });
 });
 
 const problemOf = (path: string, isNamed = true): Problem => {

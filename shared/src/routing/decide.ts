@@ -183,7 +183,8 @@ function recoveryInTime(input: DecideInput, rule: FailureRule): { target: string
 /** null: not in this run. */
 function currentEndsAtMs(input: DecideInput, rule: FailureRule): number | null {
   if (!rule.waiting && rule.pause === null) return null;
-  return input.nowMs + Math.max(retryDelayMs(input), rule.pause?.ms ?? 0);
+  const pauseMs = input.failure.retryAfterMs === null ? (rule.pause?.ms ?? 0) : 0;
+  return input.nowMs + Math.max(retryDelayMs(input), pauseMs);
 }
 
 /** null: not in this run. */

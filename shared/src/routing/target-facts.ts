@@ -2,8 +2,8 @@
 import { modelSettings } from '../config/resolve.ts';
 import type { Settings } from '../config/settings.ts';
 import { splitTarget } from '../domain/job.ts';
-import { dialectOf } from '../providers/dialects.ts';
 import { knownModels } from '../providers/catalogue.ts';
+import { dialectOf } from '../providers/dialects.ts';
 import type { TargetFacts } from './candidates.ts';
 
 export interface Pause {

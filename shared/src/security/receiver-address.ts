@@ -8,7 +8,8 @@
 import ipaddr from 'ipaddr.js';
 import { Problem } from '../domain/problem.ts';
 
-const metadataAddresses = new Set(['168.63.129.16', '100.100.100.200', '192.0.0.192']);
+/** Cloud metadata services at addresses whose range alone would not say so. */
+const metadataAddresses = new Set(['168.63.129.16', '100.100.100.200', '192.0.0.192', 'fd00:ec2::254']);
 const deniedPorts = new Set([1433, 2049, 2375, 2376, 2379, 3306, 5432, 5984, 6379, 9200, 9300, 11211, 27017]);
 const maxUrlLength = 2_048;
 
@@ -25,11 +26,12 @@ export function isAllowedAddress(address: string, policy: ReceiverPolicy): boole
   const parsed = ipaddr.process(address);
   // `ipaddr.js` calls the whole rest of version 6 unicast, `::127.0.0.1` included; only one block is handed out.
   const isHandedOut = parsed.kind() === 'ipv4' || isWithin(parsed, '2000::/3');
-  const isPublic = isHandedOut && parsed.range() === 'unicast' && !metadataAddresses.has(parsed.toString());
-  if (isPublic) return true;
+  const isMetadata = metadataAddresses.has(parsed.toString());
+  if (isHandedOut && parsed.range() === 'unicast' && !isMetadata) return true;
   if (policy.allowNetworks.some((network) => isWithin(parsed, network))) return true;
   return (
     policy.allowPrivate &&
+    !isMetadata &&
     (parsed.range() === 'loopback' || parsed.range() === 'private' || parsed.range() === 'uniqueLocal')
   );
 }

@@ -1,7 +1,7 @@
 /** The claim, typed. The work is done by `waybill.claim_job`, all or nothing. */
 import { z } from 'zod';
 import { attemptStatuses } from '../domain/attempt.ts';
-import { failureKinds, type FailureKind } from '../domain/failure.ts';
+import { type FailureKind, failureKinds } from '../domain/failure.ts';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
 

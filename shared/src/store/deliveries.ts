@@ -3,7 +3,7 @@
  */
 import { type Selectable, sql } from 'kysely';
 import { cleanText } from '../domain/clean-text.ts';
-import { type JobEventType, eventId } from '../domain/events.ts';
+import { eventId, type JobEventType } from '../domain/events.ts';
 import { newId } from '../domain/ids.ts';
 import { isFinal, type JobStatus } from '../domain/job.ts';
 import { formatUsd } from '../domain/money.ts';

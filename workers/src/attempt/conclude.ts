@@ -85,11 +85,8 @@ function concludeFailure(ended: Ended, found: Failure, partial: Answer): Conclus
   if (decision.kind === 'succeed') return concludeAnswer(ended, partial);
   const rule = failureRule(found.kind);
   const comesBack = rule.waiting || rule.pause !== null;
-  const waitMs = Math.max(
-    found.retryAfterMs ?? 0,
-    rule.pause?.ms ?? 0,
-    decision.kind === 'retry' ? decision.delayMs : 0,
-  );
+  // The provider's own time wins over ours, also when it is sooner.
+  const waitMs = Math.max(found.retryAfterMs ?? rule.pause?.ms ?? 0, decision.kind === 'retry' ? decision.delayMs : 0);
   return {
     end: endOf(ended, 'failed', found, partial, comesBack ? ended.nowMs + waitMs : null),
     next: nextOf(decision, ended, found),

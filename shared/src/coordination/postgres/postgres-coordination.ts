@@ -1,7 +1,7 @@
 /** Coordination as SQL functions on UNLOGGED tables; signals stay in memory, because the process is alone. */
 import { EventEmitter } from 'node:events';
-import type { Database } from '../../store/database.ts';
 import type { Pause } from '../../routing/target-facts.ts';
+import type { Database } from '../../store/database.ts';
 import { type Coordination, permitLeaseMs, type Signal } from '../coordination.ts';
 
 const throughputSeconds = 10;

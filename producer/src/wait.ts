@@ -1,5 +1,6 @@
 /** Waiting for a job to become final: told by a signal, checked now and then, and never for longer than asked. */
-import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { Coordination, Signal } from '@waybill/shared/coordination/coordination.ts';
+import { waitForSignal } from '@waybill/shared/coordination/wait-for-signal.ts';
 import { isFinal } from '@waybill/shared/domain/job.ts';
 import type { JobView } from '@waybill/shared/store/jobs.ts';
 
@@ -24,9 +25,10 @@ export function createWaiter(coordination: Coordination): Waiter {
       let view = await read();
       if (waiters >= maxWaiters) return view;
       waiters += 1;
+      const isTold = (message: Signal) => message.type === 'final' && message.jobId === jobId;
       try {
         while (view && !isFinal(view.job.status) && !signal.aborted && performance.now() < endsAt) {
-          await finalOrPoll(coordination, jobId, Math.min(pollMs, endsAt - performance.now()), signal);
+          await waitForSignal(coordination, isTold, Math.min(pollMs, endsAt - performance.now()), signal);
           view = await read();
         }
       } finally {
@@ -35,20 +37,4 @@ export function createWaiter(coordination: Coordination): Waiter {
       return view;
     },
   };
-}
-
-function finalOrPoll(coordination: Coordination, jobId: string, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      unsubscribe();
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, Math.max(1, ms));
-    const unsubscribe = coordination.subscribe((message) => {
-      if (message.type === 'final' && message.jobId === jobId) done();
-    });
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

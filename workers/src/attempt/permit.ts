@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
 import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { waitForSignal } from '@waybill/shared/coordination/wait-for-signal.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 
 const longestWaitInSlotMs = 2_000;
@@ -34,23 +35,11 @@ export async function takePermit(
     });
     if (answer.kind === 'go') return { kind: 'go', token };
     if (signal.aborted || performance.now() - startedAt > longestWaitInSlotMs) return { kind: 'delay' };
-    await freedOrPolled(coordination, request.target, signal);
+    await waitForSignal(
+      coordination,
+      (message) => message.type === 'permit_freed' && message.target === request.target,
+      pollMs,
+      signal,
+    );
   }
-}
-
-/** Resolves when a place on the target may be free. */
-function freedOrPolled(coordination: Coordination, target: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      unsubscribe();
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, pollMs);
-    const unsubscribe = coordination.subscribe((message) => {
-      if (message.type === 'permit_freed' && message.target === target) done();
-    });
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Span } from '@opentelemetry/api';
-import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';

@@ -3,7 +3,7 @@
 import { requiredCapabilities } from '@waybill/shared/chat/capabilities.ts';
 import { outputLimitOf } from '@waybill/shared/chat/request.ts';
 import { estimateInputTokens } from '@waybill/shared/chat/tokens.ts';
-import { chainOfTarget } from '@waybill/shared/config/resolve.ts';
+import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, Settings } from '@waybill/shared/config/settings.ts';
 import { defaultExpiryMs, priorityRank, splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';

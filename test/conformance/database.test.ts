@@ -215,7 +215,7 @@ describe.each(storesUnderTest)('the database on the $name store', ({ start, isOn
       await eventually(
         () => done.includes(id),
         (isDone) => isDone,
-        2_500,
+        4_500,
       );
       await eventually(
         () => queue.getActiveCount(),

@@ -84,7 +84,7 @@ test('a job is accepted, runs, and comes back with output, usage and cost in exa
     priority: 'interactive',
     metadata: { team: 'search' },
     output_text: 're: whole',
-    usage: { input_tokens: 2, output_tokens: 3 },
+    usage: { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 },
     cost_usd: '0.000008',
     cost_unknown_attempts: 0,
     waiting: null,
@@ -101,7 +101,7 @@ test('the shorthand is one user message; a target may stand for a chain', async 
   expect(job).toMatchObject({ status: 'succeeded', model: 'wide/other-model', target: 'wide/other-model' });
   expect(seenBy(provider, 'short')[0]?.body['messages']).toEqual([{ role: 'user', content: 'short' }]);
   // No price is known of this model: unknown is never zero.
-  expect(job).toMatchObject({ cost_usd: '0', cost_unknown_attempts: 1, attempts: [{ cost_usd: null }] });
+  expect(job).toMatchObject({ cost_usd: '0.00', cost_unknown_attempts: 1, attempts: [{ cost_usd: null }] });
 });
 
 test('bulk keeps the order, names the batch in every job, and counts it by status', async () => {
@@ -268,19 +268,24 @@ test('a job that outlives expires_in expires, tells so, and can be retried', asy
   await eventually(events, (all) => all.length === 2);
 });
 
-test('interactive goes before normal before bulk once a place comes free', async () => {
+test('interactive leaves the backlog before normal before bulk once a place comes free', async () => {
   const blocker = 'blocker';
   gates.set(blocker, Promise.withResolvers());
   const first = await submit(blocker, { model: 'narrow' });
   await calling(blocker, narrow);
+  // The window of a target with one place is two entries; what is in it already keeps its turn.
+  const window = [await submit('first', { model: 'narrow' }), await submit('second', { model: 'narrow' })];
   const order = ['bulk', 'normal', 'bulk', 'interactive', 'normal', 'interactive'] as const;
   const jobs: JobJson[] = [];
   for (const [n, priority] of order.entries())
     jobs.push(await submit(`${priority} ${n}`, { model: 'narrow', priority }));
+  expect((await waybill.client.get(jobs[3]?.id ?? '')).waiting).toMatchObject({ reason: 'turn', position: 1 });
+  expect((await waybill.client.get(jobs[2]?.id ?? '')).waiting).toMatchObject({ position: 6 });
   gates.get(blocker)?.resolve(say('go'));
-  await Promise.all([first, ...jobs].map((job) => final(job.id)));
+  await Promise.all([first, ...window, ...jobs].map((job) => final(job.id)));
   expect(narrow.requests.map((seen) => seen.prompt)).toEqual([
-    ...[blocker, 'interactive 3', 'interactive 5', 'normal 1', 'normal 4', 'bulk 0', 'bulk 2'],
+    ...[blocker, 'first', 'second'],
+    ...['interactive 3', 'interactive 5', 'normal 1', 'normal 4', 'bulk 0', 'bulk 2'],
   ]);
   expect(Math.max(...narrow.requests.map((seen) => seen.open))).toBe(1);
 });

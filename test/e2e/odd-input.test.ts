@@ -94,7 +94,9 @@ test('an absolute target names the same path; a pipelined second request gets it
 
 test('W14 a name that is not ASCII is kept as punycode', async () => {
   await waybill.client.submit({ ...valid, webhook_url: 'https://bücher.example:8443/a b'.replace(' ', '%20') });
-  const { rows } = await waybill.server.database.pool.query('select url from waybill.webhook_endpoints');
+  const { rows } = await waybill.server.database.pool.query(
+    `select url from waybill.webhook_endpoints where url like 'https:%'`,
+  );
   expect(rows).toEqual([{ url: 'https://xn--bcher-kva.example:8443/a%20b' }]);
 });
 

@@ -1,5 +1,5 @@
 /** The pools: for each provider in use, workers that serve its queue. */
-import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import type { QueueWorker } from '@waybill/shared/queue/queue.ts';

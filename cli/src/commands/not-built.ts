@@ -22,8 +22,8 @@ export function notBuiltCommands(): Command[] {
   return later.map((name) =>
     new Command(name)
       .description('not in this version yet')
+      .argument('[anything...]')
       .allowUnknownOption()
-      .allowExcessArguments()
       .action(() => {
         throw new Problem(
           'not_supported_yet',

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { parseEnvironment } from './environment.ts';
-import { chainOfTarget, concurrencyOf, modelSettings, resolveSettings } from './resolve.ts';
+import { concurrencyOf, modelSettings } from './model-settings.ts';
+import { resolveSettings } from './resolve.ts';
+import { chainOfTarget } from './resolve-chain.ts';
 import { configSchema } from './schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'waybill-resolve-'));

@@ -1,23 +1,12 @@
 /** A parsed file and environment -> the settings in force. Collects every fault instead of stopping at the first. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import type { FailureAction, FailureKind } from '../domain/failure.ts';
-import { splitTarget } from '../domain/job.ts';
 import { type Fault, nearestHint } from '../domain/strict-object.ts';
-import { defaultModels, knownModels } from '../providers/catalogue.ts';
-import { type Preset, presetOf } from '../providers/presets.ts';
-import { Secret } from '../security/secret.ts';
-import {
-  defaultBackoff,
-  defaultMaxAttempts,
-  defaultOnLimitMs,
-  defaultSameTargetRetries,
-  defaultTimeouts,
-  defaultWebhookTimeoutMs,
-  localFirstByteMs,
-} from './defaults.ts';
+import { presetOf } from '../providers/presets.ts';
+import { defaultTimeouts, defaultWebhookTimeoutMs, localFirstByteMs } from './defaults.ts';
 import type { Environment } from './environment.ts';
-import type { ChainFile, ConfigFile, ProviderFile } from './schema.ts';
+import { chainFromEnvironment, checkTargets, defaultTargets, resolveChain } from './resolve-chain.ts';
+import { resolveCredential } from './resolve-credential.ts';
+import type { ConfigFile, ProviderFile } from './schema.ts';
 import type { ChainSettings, ModelSettings, ProviderSettings, Settings } from './settings.ts';
 
 export interface Resolution {
@@ -41,10 +30,14 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
       faults.push(shorterThanFirstByte(`chains.${name}.timeouts`, total, firstByte));
     chains[name] = resolveChain(name, chain);
   }
-  if (!chains.default) {
+  const hasOwnDefault = chains.default !== undefined;
+  if (!hasOwnDefault) {
     const targets = defaultTargets(providers, environment);
     if (targets.length > 0) chains.default = resolveChain('default', { targets, ...chainFromEnvironment(environment) });
   }
+  if (hasOwnDefault) said.push(...unusedVariables(environment));
+  if (environment.GEMINI_API_URL !== undefined)
+    said.push('GEMINI_API_URL is set, but gemini is not supported yet: it has no effect');
   for (const [variable, name] of namedInEnvironment(environment)) {
     if (!providers[name])
       said.push(`${variable} names "${name}", which is not configured${nearestHint(name, Object.keys(providers))}`);
@@ -55,6 +48,23 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
   };
   const version = versionOf({ providers, chains, webhooks });
   return { settings: { version, providers, chains, webhooks, notes: said }, faults };
+}
+
+/** Variables that shape the chain "default", when the file has one of its own. */
+function unusedVariables(environment: Environment): string[] {
+  const shaping = [
+    'LLM_PROVIDER_PRIORITY',
+    'LLM_FALLBACK_MODE',
+    'PRIMARY_PROVIDER',
+    'SECONDARY_PROVIDER',
+    'FALLBACK_PROVIDER',
+    'PROVIDER_RETRY_ATTEMPTS',
+    'PROVIDER_LOAD_BALANCE',
+    'ENABLE_PROVIDER_SYSTEM',
+  ] as const;
+  return shaping
+    .filter((variable) => environment[variable] !== undefined)
+    .map((variable) => `${variable} has no effect: the configuration file has a chain "default" of its own`);
 }
 
 /** Providers that variables name: one that is not there must not pass without a word. */
@@ -147,147 +157,6 @@ function resolveTimeouts(id: string, file: ProviderFile['timeouts'], isLocal: bo
 
 const endpointFromEnvironment = (id: string, environment: Environment): string | undefined =>
   id === 'openai' ? environment.OPENAI_BASE_URL?.replace(/\/+$/, '') : undefined;
-
-function resolveCredential(
-  path: string,
-  file: ProviderFile,
-  preset: Preset,
-  enabled: boolean,
-  environment: Environment,
-  faults: Fault[],
-  notes: string[],
-): ProviderSettings['credential'] {
-  const entry = file.credentials?.[0];
-  const account = entry?.account ?? 'default';
-  const fault = (message: string) => faults.push({ path: `${path}.credentials`, code: 'invalid_config', message });
-  if (file.api_key !== undefined) {
-    // `${NAME}` is already replaced here; what came from a variable does not stand in the file.
-    const isFromVariable = Object.values(environment.raw).some((value) => value?.trim() === file.api_key);
-    if (!isFromVariable && /^(?:sk-|gsk_|AIza)/.test(file.api_key))
-      notes.push(`${path}.api_key holds a credential in clear; write credentials: [{ env: NAME }] instead`);
-    return { name: 'api_key', account, secret: new Secret(file.api_key) };
-  }
-  if (entry?.file !== undefined) return credentialFromFile(entry.file, account, fault);
-  const names = entry?.env === undefined ? preset.credentialVariables : [entry.env];
-  for (const name of names) {
-    const value = environment.raw[name]?.trim();
-    if (value && /^["'].*["']$/.test(value)) fault(`the variable ${name} is wrapped in quotes; remove them`);
-    if (value) return { name, account, secret: new Secret(value) };
-  }
-  if (enabled && (entry !== undefined || preset.needsCredential))
-    fault(`no credential: set ${names[0] ?? 'a credential'}, or disable the provider`);
-  return null;
-}
-
-function credentialFromFile(
-  file: string,
-  account: string,
-  fault: (message: string) => void,
-): ProviderSettings['credential'] {
-  try {
-    const value = readFileSync(file, 'utf8').trim();
-    if (value === '') fault(`the file ${file} is empty`);
-    return { name: file, account, secret: new Secret(value) };
-  } catch {
-    fault(`the file ${file} cannot be read`);
-    return null;
-  }
-}
-
-function checkTargets(
-  chain: string,
-  targets: readonly string[],
-  providerIds: readonly string[],
-  faults: Fault[],
-): void {
-  targets.forEach((target, index) => {
-    const { provider } = splitTarget(target);
-    const path = `chains.${chain}.targets[${index}]`;
-    if (!providerIds.includes(provider)) {
-      faults.push({
-        path,
-        code: 'invalid_config',
-        message: `no provider "${provider}" is configured${nearestHint(provider, providerIds)}`,
-      });
-    }
-    if (targets.indexOf(target) !== index)
-      faults.push({ path, code: 'invalid_config', message: `"${target}" stands in the chain twice` });
-  });
-}
-
-function resolveChain(name: string, file: ChainFile): ChainSettings {
-  return {
-    name,
-    targets: file.targets,
-    strategy: file.strategy ?? 'ordered',
-    mode: file.mode ?? 'graceful',
-    sameTargetRetries: file.same_target_retries ?? defaultSameTargetRetries,
-    maxAttempts: file.max_attempts ?? defaultMaxAttempts,
-    onLimitMs: {
-      interactive: file.on_limit?.interactive === undefined ? defaultOnLimitMs.interactive : file.on_limit.interactive,
-      normal: file.on_limit?.normal === undefined ? defaultOnLimitMs.normal : file.on_limit.normal,
-      bulk: file.on_limit?.bulk === undefined ? defaultOnLimitMs.bulk : file.on_limit.bulk,
-    },
-    backoff: {
-      initialMs: file.backoff?.initial ?? defaultBackoff.initialMs,
-      factor: file.backoff?.factor ?? defaultBackoff.factor,
-      maxMs: file.backoff?.max ?? defaultBackoff.maxMs,
-      jitter: file.backoff?.jitter ?? defaultBackoff.jitter,
-    },
-    on: (file.on ?? {}) as Partial<Record<FailureKind, FailureAction>>,
-    timeouts: {
-      ...(file.timeouts?.first_byte === undefined ? {} : { firstByteMs: file.timeouts.first_byte }),
-      ...(file.timeouts?.idle === undefined ? {} : { idleMs: file.timeouts.idle }),
-      ...(file.timeouts?.total === undefined ? {} : { totalMs: file.timeouts.total }),
-    },
-  };
-}
-
-/** A chain for a request that names a target directly: that target alone, with the default policy. */
-export const chainOfTarget = (target: string): ChainSettings => resolveChain(target, { targets: [target] });
-
-/** Providers in the order they were found: local first, then the presets' order, or as the environment asks. */
-function defaultTargets(providers: Readonly<Record<string, ProviderSettings>>, environment: Environment): string[] {
-  const asked =
-    environment.LLM_PROVIDER_PRIORITY ??
-    [environment.PRIMARY_PROVIDER, environment.SECONDARY_PROVIDER, environment.FALLBACK_PROVIDER].filter(
-      (name) => name !== undefined,
-    );
-  const rest = Object.values(providers)
-    .toSorted((a, b) => Number(b.isLocal) - Number(a.isLocal))
-    .map((provider) => provider.id);
-  const order = asked.length > 0 ? asked.filter((id) => providers[id]) : rest;
-  const targets = order.flatMap((id) => {
-    const model = environment.models[id] ?? Object.keys(providers[id]?.models ?? {})[0] ?? defaultModels[id];
-    return model ? [`${id}/${model}`] : [];
-  });
-  return environment.ENABLE_PROVIDER_SYSTEM === false ? targets.slice(0, 1) : targets;
-}
-
-function chainFromEnvironment(environment: Environment): Partial<ChainFile> {
-  return {
-    ...(environment.LLM_FALLBACK_MODE === undefined ? {} : { mode: environment.LLM_FALLBACK_MODE }),
-    ...(environment.PROVIDER_RETRY_ATTEMPTS === undefined
-      ? {}
-      : { same_target_retries: environment.PROVIDER_RETRY_ATTEMPTS }),
-    ...(environment.PROVIDER_LOAD_BALANCE ? { strategy: 'round_robin' as const } : {}),
-  };
-}
-
-/** What is known of a model: configured first, then the catalogue. */
-export function modelSettings(provider: ProviderSettings, model: string): ModelSettings {
-  const configured = provider.models[model];
-  return {
-    concurrency: configured?.concurrency ?? null,
-    contextWindow: configured?.contextWindow ?? knownModels[model]?.contextWindow ?? null,
-    capabilities: configured?.capabilities ?? null,
-    price: configured?.price ?? null,
-  };
-}
-
-/** Calls at once to a target, over the fleet. */
-export const concurrencyOf = (provider: ProviderSettings, model: string): number =>
-  provider.models[model]?.concurrency ?? provider.concurrency;
 
 function versionOf(parts: unknown): string {
   const text = JSON.stringify(parts, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value));

@@ -37,8 +37,18 @@ function firstInvalidByte(bytes: Uint8Array): number {
  * Parses JSON text within the limits.
  * @throws Problem `json_too_deep too_many_properties too_many_items number_out_of_range invalid_json forbidden_key`
  */
-export function parseJson(text: string, limits: { items?: number } = {}): unknown {
-  checkStructure(text, limits.items ?? jsonLimits.items);
+export function parseJson(text: string): unknown {
+  checkStructure(text, callerLimits);
+  return parse(text);
+}
+
+/** Parses a provider's JSON: the depth limit alone, because an answer may list more, and write `-0.0`. */
+export function parseAnswerJson(text: string): unknown {
+  checkStructure(text, null);
+  return parse(text);
+}
+
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -90,13 +100,19 @@ function errorOf(text: string): string {
   }
 }
 
+interface SizeLimits {
+  readonly properties: number;
+  readonly items: number;
+}
+const callerLimits: SizeLimits = jsonLimits;
+
 interface Container {
   readonly isObject: boolean;
   count: number;
 }
 
 /** One pass over the text: nesting, sizes, keys and numbers. Malformed text is left to `JSON.parse`. */
-function checkStructure(text: string, maxItems: number): void {
+function checkStructure(text: string, limits: SizeLimits | null): void {
   const open: Container[] = [];
   for (let i = 0; i < text.length; i += 1) {
     const c = text.charCodeAt(i);
@@ -112,7 +128,7 @@ function checkStructure(text: string, maxItems: number): void {
         throw new Problem('json_too_deep', `Cannot accept the JSON: it nests deeper than ${jsonLimits.depth} levels`);
       }
     } else if (c === 0x7d || c === 0x5d) open.pop();
-    else if (c === 0x2c) countItem(open.at(-1), maxItems);
+    else if (limits && c === 0x2c) countItem(open.at(-1), limits);
     else if (c === 0x2d || (c >= 0x30 && c <= 0x39)) i = checkNumber(text, i);
   }
 }
@@ -141,17 +157,17 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-function countItem(container: Container | undefined, maxItems: number): void {
+function countItem(container: Container | undefined, limits: SizeLimits): void {
   if (!container) return;
   container.count += 1;
-  if (container.isObject && container.count > jsonLimits.properties) {
+  if (container.isObject && container.count > limits.properties) {
     throw new Problem(
       'too_many_properties',
-      `Cannot accept the JSON: an object has more than ${jsonLimits.properties} properties`,
+      `Cannot accept the JSON: an object has more than ${limits.properties} properties`,
     );
   }
-  if (!container.isObject && container.count > maxItems) {
-    throw new Problem('too_many_items', `Cannot accept the JSON: a list has more than ${maxItems} items`);
+  if (!container.isObject && container.count > limits.items) {
+    throw new Problem('too_many_items', `Cannot accept the JSON: a list has more than ${limits.items} items`);
   }
 }
 

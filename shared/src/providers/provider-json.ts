@@ -1,5 +1,5 @@
 /** Reads a provider's JSON: bounded like every JSON from outside, and only the fields we know. */
-import { parseJson } from '../domain/json-text.ts';
+import { parseAnswerJson } from '../domain/json-text.ts';
 import { Problem } from '../domain/problem.ts';
 
 /** The text is the beginning of JSON: the connection ended inside it. */
@@ -12,7 +12,7 @@ export class CutJsonError extends Problem {
 /** A provider may list more than a caller may send (logprobs): the depth limit holds, the item limit is wider. */
 export function parseProviderJson(text: string): unknown {
   try {
-    return parseJson(text, { items: 1_000_000 });
+    return parseAnswerJson(text);
   } catch (error) {
     if (error instanceof Problem && error.code === 'invalid_json' && isCut(error.cause, text))
       throw new CutJsonError(error);

@@ -1,5 +1,5 @@
 /** What the settings and the shared state say about a target, in the form `candidates` reads. */
-import { modelSettings } from '../config/resolve.ts';
+import { modelSettings } from '../config/model-settings.ts';
 import type { Settings } from '../config/settings.ts';
 import { splitTarget } from '../domain/job.ts';
 import { knownModels } from '../providers/catalogue.ts';

@@ -4,7 +4,7 @@
  */
 import type { ChatRequest } from '@waybill/shared/chat/request.ts';
 import { type Answer, toChatCompletion } from '@waybill/shared/chat/response.ts';
-import { modelSettings } from '@waybill/shared/config/resolve.ts';
+import { modelSettings } from '@waybill/shared/config/model-settings.ts';
 import type { ChainSettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
 import { type Failure, failureRule } from '@waybill/shared/domain/failure.ts';

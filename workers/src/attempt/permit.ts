@@ -4,7 +4,7 @@
  * Waiting long in the slot would keep the pool from other targets of the same provider.
  */
 import { randomUUID } from 'node:crypto';
-import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { waitForSignal } from '@waybill/shared/coordination/wait-for-signal.ts';

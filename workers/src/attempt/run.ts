@@ -6,7 +6,7 @@
  */
 import type { Span } from '@opentelemetry/api';
 import type { ChatRequest } from '@waybill/shared/chat/request.ts';
-import { chainOfTarget } from '@waybill/shared/config/resolve.ts';
+import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
 import { failureRule } from '@waybill/shared/domain/failure.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';

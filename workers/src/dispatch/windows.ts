@@ -1,5 +1,5 @@
 /** The window of every target, from the fleet's throughput and the configured concurrency. */
-import { concurrencyOf } from '@waybill/shared/config/resolve.ts';
+import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';

@@ -1,0 +1,14 @@
+import { mkdtemp } from 'node:fs/promises';
+import { startWaybillProcess } from '/work/main/test/support/waybill-process.ts';
+import { startScriptedProvider, say } from '/work/main/test/support/scripted-provider.ts';
+const dir = await mkdtemp('/tmp/stopprobe-');
+const p = await startScriptedProvider(() => say('hi'));
+const w = await startWaybillProcess(dir, { providers: { one: { preset: 'openai-compatible', base_url: `${p.url}/v1` } } });
+const run = async (n: number) => { const t = performance.now(); const j = await w.client.submit({ model: 'one/m', prompt: 'x' }); let s = j; while (!['succeeded','failed'].includes(s.status) && performance.now() - t < 200_000) s = await w.client.get(j.id, { wait: '5s' }); console.log(n, s.status, Math.round(performance.now() - t), 'ms', JSON.stringify(s.attempts.map((a) => [a.status, a.target]))); };
+await run(0);
+process.kill(w.pid, 'SIGSTOP');
+await new Promise((r) => setTimeout(r, Number(process.argv[2])));
+process.kill(w.pid, 'SIGCONT');
+await run(1); await run(2);
+console.log(w.stderr().slice(-3000));
+console.log(await w.stop()); await p.stop();

@@ -63,89 +63,98 @@ export interface Enqueue {
 }
 
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
-  const { database, settings } = deps;
-  let turn = 0;
+  const { database } = deps;
+  const turns = { count: 0 };
   const insertInTick = collectTick((jobs: readonly NewJob[]) => insert(database.kysely, jobs, deps), maxGroup);
-  const resolve = async (
-    tenantId: string,
-    job: JobRequest,
-    batchId: string | null,
-    span: Span,
-    param: string,
-  ): Promise<NewJob> => {
-    turn += 1;
-    const resolved = resolveJob(job, {
-      id: newId('job'),
-      tenantId,
-      batchId,
-      webhookEndpointId: null,
-      traceId: traceIdOf(span),
-      traceparent: traceparentOf(span),
-      settings: settings(),
-      pauses: await deps.coordination.pauses(),
-      turn,
-      nowMs: Date.now(),
-    });
-    // Last, because it writes: a job that is refused leaves no endpoint behind.
-    return {
-      ...resolved,
-      webhookEndpointId: await endpointIdOf(tenantId, job.webhookUrl, `${param}webhook_url`, deps),
-    };
-  };
-  const store = async (
-    jobs: readonly NewJob[],
-    key: IdempotencyKey | null,
-    answerOf: (rows: readonly JobRow[]) => string,
-    batch: { id: string; total: number } | null,
-  ): Promise<Answer> => {
-    if (key === null && batch === null && jobs.length === 1 && jobs[0]) {
-      const row = await insertInTick(jobs[0]);
-      await ring([row], deps);
-      return { status: 202, body: answerOf([row]), isReplayed: false };
-    }
-    const stored = await database.transaction((trx) => storeTogether(trx, jobs, key, answerOf, batch, deps));
-    await ring(stored.rows, deps);
-    return stored.answer;
-  };
   return {
     one: (tenantId, body, key) =>
       inEnqueueSpan(tenantId, 1, async (span) => {
         const known = await storedAnswer(database, key);
         if (known) return known;
-        const job = await resolve(tenantId, parse(body, ''), null, span, '');
-        return store([job], key, (rows) => JSON.stringify(rows.map(toNewJobJson)[0]), null);
+        const resolve = await createResolver(tenantId, null, span, turns, deps);
+        const job = await resolve(parse(body, ''), '');
+        const answerOf = (rows: readonly JobRow[]) => JSON.stringify(rows.map(toNewJobJson)[0]);
+        if (key !== null) return storeAndRing([job], key, answerOf, null, deps);
+        const row = await insertInTick(job);
+        await ring([row], deps);
+        return { status: 202, body: answerOf([row]), isReplayed: false };
       }),
     many: (tenantId, body, key) =>
       inEnqueueSpan(tenantId, 0, async (span) => {
         const known = await storedAnswer(database, key);
         if (known) return known;
         const requests = parseBulk(body);
-        const batchId = newId('batch');
+        const batch = { id: newId('batch'), total: requests.length };
+        const resolve = await createResolver(tenantId, batch.id, span, turns, deps);
         const jobs: NewJob[] = [];
-        for (const [index, request] of requests.entries())
-          jobs.push(
-            await resolve(tenantId, request, batchId, span, `jobs[${index}].`).catch((error) =>
-              Promise.reject(at(error, index)),
-            ),
-          );
-        return store(
-          jobs,
-          key,
-          (rows) => JSON.stringify({ object: 'list', batch_id: batchId, data: rows.map(toNewJobJson) }),
-          { id: batchId, total: jobs.length },
-        );
+        for (const [index, request] of requests.entries()) jobs.push(await resolve(request, `jobs[${index}].`));
+        const answerOf = (rows: readonly JobRow[]) =>
+          JSON.stringify({ object: 'list', batch_id: batch.id, data: rows.map(toNewJobJson) });
+        return storeAndRing(jobs, key, answerOf, batch, deps);
       }),
   };
 }
 
-async function endpointIdOf(
+/** Resolves the jobs of one request: the state of the targets is read once, each receiver is checked once. */
+async function createResolver(
   tenantId: string,
-  webhookUrl: string | null,
-  param: string,
-  { database, receivers }: EnqueueDeps,
-): Promise<string | null> {
-  if (webhookUrl === null) return null;
-  return (await endpointFor(database.kysely, tenantId, await receivers.check(webhookUrl, param))).id;
+  batchId: string | null,
+  span: Span,
+  turns: { count: number },
+  deps: EnqueueDeps,
+): Promise<(job: JobRequest, path: string) => Promise<NewJob>> {
+  const { database, receivers, coordination } = deps;
+  const endpoints = new Map<string, string>();
+  const context = {
+    tenantId,
+    batchId,
+    webhookEndpointId: null,
+    traceId: traceIdOf(span),
+    traceparent: traceparentOf(span),
+    settings: deps.settings(),
+    pauses: await coordination.pauses(),
+    nowMs: Date.now(),
+  };
+  const endpointIdOf = async (url: string, param: string): Promise<string> => {
+    const known = endpoints.get(url);
+    if (known !== undefined) return known;
+    const { id } = await endpointFor(database.kysely, tenantId, await receivers.check(url, param));
+    endpoints.set(url, id);
+    return id;
+  };
+  return async (job, path) => {
+    turns.count += 1;
+    try {
+      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: turns.count });
+      // Last, because it writes: a job that is refused leaves no endpoint behind.
+      return job.webhookUrl === null
+        ? resolved
+        : { ...resolved, webhookEndpointId: await endpointIdOf(job.webhookUrl, 'webhook_url') };
+    } catch (error) {
+      throw withPath(error, path);
+    }
+  };
+}
+
+async function storeAndRing(
+  jobs: readonly NewJob[],
+  key: IdempotencyKey | null,
+  answerOf: (rows: readonly JobRow[]) => string,
+  batch: { id: string; total: number } | null,
+  deps: EnqueueDeps,
+): Promise<Answer> {
+  const stored = await deps.database.transaction((trx) => storeTogether(trx, jobs, key, answerOf, batch, deps));
+  await ring(stored.rows, deps);
+  return stored.answer;
+}
+
+/** Names the job at fault in a batch. */
+function withPath(error: unknown, path: string): unknown {
+  if (!(error instanceof Problem) || path === '') return error;
+  return new Problem(error.code, error.message, {
+    param: `${path}${error.param ?? ''}`.replace(/\.$/, ''),
+    cause: error,
+  });
 }
 
 const toNewJobJson = (job: JobRow): JobJson => toJobJson({ job, attempts: [], output: null });
@@ -198,15 +207,6 @@ function parseBulk(body: Record<string, unknown>): JobRequest[] {
     if (customId !== null) seen.set(customId, index);
   }
   return requests;
-}
-
-/** Names the job at fault in a batch. */
-function at(error: unknown, index: number): unknown {
-  if (!(error instanceof Problem) || error.param?.startsWith('jobs[')) return error;
-  return new Problem(error.code, error.message, {
-    param: `jobs[${index}].${error.param ?? ''}`.replace(/\.$/, ''),
-    cause: error,
-  });
 }
 
 async function storeTogether(

@@ -52,7 +52,7 @@ const fields: readonly Row[] = [
   ['A30 a model of 257 characters', job({ model: 'm'.repeat(257) }), 400, 'out_of_range'],
   ['A31 an empty prompt', job({ prompt: '' }), 400, 'empty_input'],
   ['A31 white space alone', job({ prompt: ' \n\t ' }), 400, 'empty_input'],
-  ['A31 no messages', chat({ messages: [] }), 400, 'out_of_range'],
+  ['A31 no messages', chat({ messages: [] }), 400, 'empty_input'],
   ['A31 empty messages', chat({ messages: [{ role: 'user', content: '' }] }), 400, 'empty_input'],
   ['A31 an image of 40 MB', () => job({ prompt: 'A'.repeat(40 * 1024 * 1024) }), 413, 'payload_too_large'],
   ['A32 an unknown chain', job({ model: 'gpt-9' }), 404, 'model_not_found'],

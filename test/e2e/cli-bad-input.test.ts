@@ -81,7 +81,7 @@ describe('a file that cannot be taken', () => {
       'line 1',
     ],
     ['B7 an unknown field', line('x', { prority: 'bulk' }), 'unknown_field', 'line 1'],
-    ['B7 no messages', '{"body":{"model":"default","messages":[]}}', 'empty_input', 'line 1'],
+    ['B7 no messages', '{"body":{"model":"default","messages":[]}}', 'out_of_range', 'line 1'],
     [
       'B8 the same custom_id twice',
       [line('a', { custom_id: 'x' }), line('b', { custom_id: 'x' })].join('\n'),
@@ -168,10 +168,10 @@ describe('a file that cannot be taken', () => {
   });
 
   test.for([
-    ['is missing', () => 'no-such-file.jsonl', 'there is no such file'],
-    ['is a directory', () => directory, 'it is not a file'],
-    ['is a device', () => '/dev/zero', 'it is not a file'],
-    ['has a name that turns text around', () => 'a\u202eb\u001b[2J', 'a\\x202eb\\x1b[2J'],
+    ['is missing', (): string => 'no-such-file.jsonl', 'there is no such file'],
+    ['is a directory', (): string => directory, 'it is not a file'],
+    ['is a device', (): string => '/dev/zero', 'it is not a file'],
+    ['has a name that turns text around', (): string => 'a\u202eb\u001b[2J', 'a\\x202eb\\x1b[2J'],
   ] as const)('L3 a path that %s', async ([, path, why]) => {
     const result = await cli(['enqueue', path()]);
     expect([result.code, result.stdout]).toEqual([66, '']);
@@ -243,13 +243,16 @@ describe('a server that cannot be used', () => {
   }
 
   test.for([
-    ['is down', async () => 'http://127.0.0.1:1'],
-    ['speaks no TLS', async () => waybill.url.replace('http:', 'https:')],
-    ['has no address', async () => 'http://no-such-host.invalid'],
-    ['is a web page', async () => `http://${await listen(createServer((_, response) => response.end('<html>hi')))}`],
+    ['is down', async (): Promise<string> => 'http://127.0.0.1:1'],
+    ['speaks no TLS', async (): Promise<string> => waybill.url.replace('http:', 'https:')],
+    ['has no address', async (): Promise<string> => 'http://no-such-host.invalid'],
+    [
+      'is a web page',
+      async (): Promise<string> => `http://${await listen(createServer((_, response) => response.end('<html>hi')))}`,
+    ],
     [
       'is another service',
-      async () =>
+      async (): Promise<string> =>
         `http://${await listen(createServer((_, response) => response.writeHead(404).end('{"detail":"Not Found"}')))}`,
     ],
   ] as const)('L4 because it %s', async ([, url]) => {

@@ -273,8 +273,9 @@ test('interactive leaves the backlog before normal before bulk once a place come
   gates.set(blocker, Promise.withResolvers());
   const first = await submit(blocker, { model: 'narrow' });
   await calling(blocker, narrow);
-  // The window of a target with one place is two entries; what is in it already keeps its turn.
-  const window = [await submit('first', { model: 'narrow' }), await submit('second', { model: 'narrow' })];
+  // The window of a target with one place holds two entries: what is in it already keeps its turn within its class.
+  const interactive = { model: 'narrow', priority: 'interactive' };
+  const window = [await submit('first', interactive), await submit('second', interactive)];
   const order = ['bulk', 'normal', 'bulk', 'interactive', 'normal', 'interactive'] as const;
   const jobs: JobJson[] = [];
   for (const [n, priority] of order.entries())

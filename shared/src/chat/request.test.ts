@@ -117,7 +117,7 @@ test('a field that is near to nothing is unknown without a guess', () => {
 });
 
 test.for<[string, object, string, string]>([
-  ['no messages', { messages: [] }, 'messages', 'out_of_range'],
+  ['no messages', { messages: [] }, 'messages', 'empty_input'],
   ['only blank messages', { messages: [{ role: 'user', content: ' \n' }] }, 'messages', 'empty_input'],
   [
     'only blank parts',

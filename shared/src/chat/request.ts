@@ -92,7 +92,13 @@ const isEmptyText = (content: unknown): boolean =>
 
 export const chatRequestSchema = strictObject({
   model: z.string().min(1).max(256),
-  messages: z.array(message).min(1, { error: 'there is nothing to send: messages is empty' }).max(10_000),
+  messages: z
+    .array(message)
+    .max(10_000)
+    .refine((messages) => messages.length > 0, {
+      message: 'there is nothing to send: messages is empty',
+      params: { code: 'empty_input' },
+    }),
   max_completion_tokens: z.int().min(1).max(1_000_000).nullish(),
   max_tokens: z.int().min(1).max(1_000_000).nullish(),
   temperature: z.number().min(0).max(2).nullish(),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decodeUtf8, jsonLimits, parseJson, parseJsonObject } from './json-text.ts';
+import { decodeUtf8, jsonLimits, parseAnswerJson, parseJson, parseJsonObject } from './json-text.ts';
 import { Problem } from './problem.ts';
 
 function problemOf(act: () => unknown): Problem {
@@ -42,8 +42,13 @@ describe('parseJson reads', () => {
     expect(parseJson(text)).toEqual(JSON.parse(text));
   });
 
-  test('as many items as its caller allows', () => {
-    expect(parseJson(listOf(20_000), { items: 20_000 })).toHaveLength(20_000);
+  test('more items, more properties and any number in an answer of a provider', () => {
+    expect(parseAnswerJson(listOf(20_000))).toHaveLength(20_000);
+    expect(parseAnswerJson(objectOf(2_000))).toEqual(JSON.parse(objectOf(2_000)));
+    expect(parseAnswerJson('{"logprob":-0.0,"id":12345678901234567890}')).toMatchObject({ logprob: -0 });
+    expect(() => parseAnswerJson(nested(jsonLimits.depth + 1))).toThrow(
+      expect.objectContaining({ code: 'json_too_deep' }),
+    );
   });
 });
 

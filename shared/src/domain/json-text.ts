@@ -129,7 +129,7 @@ function checkStructure(text: string, limits: SizeLimits | null): void {
       }
     } else if (c === 0x7d || c === 0x5d) open.pop();
     else if (limits && c === 0x2c) countItem(open.at(-1), limits);
-    else if (c === 0x2d || (c >= 0x30 && c <= 0x39)) i = checkNumber(text, i);
+    else if (limits && (c === 0x2d || (c >= 0x30 && c <= 0x39))) i = checkNumber(text, i);
   }
 }
 

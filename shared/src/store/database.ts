@@ -73,7 +73,7 @@ export function openDatabase(store: Store): Database {
   return {
     pool,
     kysely,
-    transaction(work) {
+    async transaction(work) {
       assertNotHeld(held, 'begin');
       return held.run({ isOpen: false }, () => kysely.transaction().execute(work));
     },

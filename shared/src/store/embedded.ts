@@ -38,6 +38,8 @@ export async function openEmbeddedStore(options: EmbeddedOptions): Promise<Embed
       serializers: textSerializers,
     });
     await pglite.exec('set search_path to bullmq');
+    // PGlite puts parsers of its own for arrays over those it is given.
+    Object.assign(pglite.parsers, textParsers);
     return createStore(pglite, lock);
   } catch (cause) {
     lock?.release();
@@ -143,14 +145,17 @@ class EmbeddedClient extends EventEmitter implements PoolClient {
   }
 
   async #subscribe(verb: 'LISTEN' | 'UNLISTEN', sql: string): Promise<QueryResult> {
-    const channel = /listen\s+"?([^\s";]+)"?/i.exec(sql)?.[1] ?? '';
+    const [, quoted, plain] = /^\w+\s+(?:"([^"]+)"|([^\s;]+))/.exec(bareOf(sql)) ?? [];
+    const channel = quoted ?? plain?.toLowerCase() ?? '';
     const turn = this.#endTurn ? null : await this.#turns.take();
     try {
       if (verb === 'UNLISTEN') {
         await this.#listening.get(channel)?.();
         this.#listening.delete(channel);
       } else if (!this.#listening.has(channel)) {
-        const stop = await this.#pglite.listen(channel, (payload) => this.emit('notification', { channel, payload }));
+        const stop = await this.#pglite.listen(`"${channel}"`, (payload) =>
+          this.emit('notification', { channel, payload }),
+        );
         this.#listening.set(channel, () => stop());
       }
     } finally {
@@ -183,9 +188,10 @@ function statementOf(
 
 /** BullMQ's command files begin with comment lines, which must go before the first word can be read. */
 function verbOf(sql: string): string {
-  const bare = sql.replace(/^(?:\s+|--[^\n]*\n)+/, '');
-  return (/^[a-z]+/i.exec(bare)?.[0] ?? '').toUpperCase();
+  return (/^[a-z]+/i.exec(bareOf(sql))?.[0] ?? '').toUpperCase();
 }
+
+const bareOf = (sql: string): string => sql.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '');
 
 async function runStatement(pglite: PGlite, sql: string, values?: unknown[]): Promise<QueryResult> {
   if (!values || values.length === 0) {
@@ -199,8 +205,7 @@ async function runStatement(pglite: PGlite, sql: string, values?: unknown[]): Pr
 
 function toPgResult(result: Results, sql: string): QueryResult {
   const rows = result.rows as Record<string, unknown>[];
-  const command = verbOf(sql);
-  return { rows, rowCount: result.affectedRows || rows.length, command, fields: result.fields };
+  return { rows, rowCount: result.rowCount ?? null, command: result.command ?? verbOf(sql), fields: result.fields };
 }
 
 /** The text form `pg` would send; bytes as a hex literal. */

@@ -97,6 +97,7 @@ export async function retryJob(
       config_version: next.configVersion,
       precedence: 1,
       queued_at: sql`now()`,
+      run_at: null,
       available_at: sql`now()`,
       deadline_at: sql`now() + expires_in_ms * interval '1 millisecond'`,
       dispatched_at: null,

@@ -33,6 +33,19 @@ const toMigration = (statements: readonly string[]) => ({
 });
 
 export async function migrate(database: Database): Promise<void> {
+  const client = await database.pool.connect();
+  try {
+    // `create … if not exists` fails for the later one of two processes that create the same thing at once.
+    await client.query(`select pg_advisory_lock(hashtext('waybill.migrate'))`);
+    await migrateOurs(database);
+    await runMigrations(client as never, 'bullmq');
+  } finally {
+    await client.query(`select pg_advisory_unlock(hashtext('waybill.migrate'))`);
+    client.release();
+  }
+}
+
+async function migrateOurs(database: Database): Promise<void> {
   await sql`create schema if not exists waybill`.execute(database.kysely);
   const migrator = new Migrator({
     db: database.kysely,
@@ -46,11 +59,5 @@ export async function migrate(database: Database): Promise<void> {
   if (error) {
     const failed = results?.find((result) => result.status === 'Error')?.migrationName ?? 'the first step';
     throw new Error(`Cannot migrate the database: ${failed} failed`, { cause: error });
-  }
-  const client = await database.pool.connect();
-  try {
-    await runMigrations(client as never, 'bullmq');
-  } finally {
-    client.release();
   }
 }

@@ -30,20 +30,11 @@ function rollbackOnRelease(pool: pg.Pool): Pool {
     query: (text, values) => pool.query(text as string, values) as never,
     async connect() {
       const client = await pool.connect();
-      const query = client.query.bind(client);
       const release = client.release.bind(client);
-      let isOpen = false;
-      client.query = ((text: string, values?: unknown[]) => {
-        const sql = typeof text === 'string' ? text.trimStart() : '';
-        if (/^(begin|start transaction)/i.test(sql)) isOpen = true;
-        if (/^(commit|end|rollback(?!\s+to))/i.test(sql)) isOpen = false;
-        return query(text, values);
-      }) as never;
       client.release = (destroy?: boolean | Error) => {
-        client.query = query as never;
         client.release = release;
-        if (!isOpen || destroy) return release(destroy);
-        void query('rollback').then(
+        if (destroy || client.getTransactionStatus() === 'I') return release(destroy);
+        void client.query('rollback').then(
           () => release(),
           (error: Error) => release(error),
         );

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Answer } from '../../chat/response.ts';
 import type { FailureKind } from '../../domain/failure.ts';
-import { createStreamReader } from './read-answer.ts';
+import { createStreamReader } from './read-stream.ts';
 
 const chunk = (delta: object, more: object = {}) => ({
   id: 'chatcmpl-1',

@@ -47,10 +47,11 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const stack = new AsyncDisposableStack();
   try {
     makeDataDirectory(directory);
-    const masterKey = environment.WAYBILL_MASTER_KEY ?? readMasterKey(directory);
-    const adminKey = environment.WAYBILL_ADMIN_KEY ?? readAdminKey(directory);
     const database = await openEmbeddedDatabase({ directory, cacheDirectory: preparedCacheDirectory(environment.raw) });
     stack.defer(() => database.close());
+    // Under the directory's lock: two first starts at once must not make two keys.
+    const masterKey = environment.WAYBILL_MASTER_KEY ?? readMasterKey(directory);
+    const adminKey = environment.WAYBILL_ADMIN_KEY ?? readAdminKey(directory);
     const telemetry = await startTelemetry(environment.raw, version);
     stack.defer(() => telemetry.shutdown());
     const sealer = createSealer(masterKey);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { maxLineBytes, readLines } from './lines.ts';
+import { exitCodeOf } from './exit-codes.ts';
+import { maxLineBytes, openInput, readLines, unreadable } from './lines.ts';
 
 /** The text in pieces of every given size: no line may depend on where a chunk ends. */
 async function* pieces(text: string | Buffer, size: number): AsyncIterable<Buffer> {
@@ -49,4 +50,15 @@ test('an endless line is given up at the limit, not at its end', async () => {
   })();
   await expect(reading).rejects.toMatchObject({ code: 'line_too_long', message: expect.stringContaining('line 1') });
   expect(given).toBeLessThan(maxLineBytes + 3 * 65_536);
+});
+
+test('a path without permission says so, and has an exit code of its own', () => {
+  const denied = unreadable('secret.jsonl', Object.assign(new Error('denied'), { code: 'EACCES' }));
+  expect([denied.message, exitCodeOf(denied)]).toEqual(['Cannot read secret.jsonl: permission denied', 77]);
+  const missing = unreadable('none.jsonl', Object.assign(new Error('missing'), { code: 'ENOENT' }));
+  expect(exitCodeOf(missing)).toBe(66);
+});
+
+test('standard input that is a terminal is not waited for', () => {
+  expect(() => openInput('-', true)).toThrow(expect.objectContaining({ code: 'file_unreadable' }));
 });

@@ -18,9 +18,9 @@ export interface Line {
 }
 
 /** Opens a path, or standard input for `-`. @throws Problem `file_unreadable` */
-export function openInput(path: string): AsyncIterable<Buffer> {
+export function openInput(path: string, isTerminal = process.stdin.isTTY): AsyncIterable<Buffer> {
   if (path === '-') {
-    if (process.stdin.isTTY)
+    if (isTerminal)
       throw new Problem(
         'file_unreadable',
         'Cannot read standard input: it is a terminal. Pipe a file into it, or name one',
@@ -47,7 +47,8 @@ async function* readFile(path: string): AsyncIterable<Buffer> {
   }
 }
 
-function unreadable(path: string, cause: unknown): Problem {
+/** What a failed read says; the cause decides the exit code. */
+export function unreadable(path: string, cause: unknown): Problem {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : code;
   return new Problem('file_unreadable', `Cannot read ${path}: ${why}`, { cause });

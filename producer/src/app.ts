@@ -76,12 +76,16 @@ const traced: RequestHandler = (request, response, next) => {
     });
   void inSpan(request.method, { kind: 'server', attributes, isRoot: true }, async (span) => {
     await work();
-    const route = (request.route as { path?: string } | undefined)?.path ?? '';
-    span.updateName(`${request.method} ${request.baseUrl}${route}`.replace(/\/$/, ''));
-    span.setAttributes({
-      [attribute.httpRoute]: `${request.baseUrl}${route}`,
-      [attribute.httpStatus]: response.statusCode,
-    });
+    // After an error the router has forgotten its base path, so the route is read from the path itself.
+    const route = request.route === undefined ? '' : routeOf(request.originalUrl);
+    span.updateName(`${request.method} ${route}`.trimEnd());
+    span.setAttributes({ [attribute.httpRoute]: route, [attribute.httpStatus]: response.statusCode });
     if (response.statusCode >= 500) markFailed(span, String(response.statusCode));
   });
 };
+
+const routeOf = (url: string): string =>
+  (url.split('?')[0] ?? '')
+    .replace(/^(\/v1\/jobs)\/(?!bulk$)[^/]+/, '$1/:id')
+    .replace(/\/$/, '')
+    .slice(0, 100);

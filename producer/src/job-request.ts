@@ -22,12 +22,16 @@ const customId = z
   .refine(isVisible, as('control_character', 'custom_id holds an invisible or control character'));
 
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty']);
+/** Metadata travels in webhooks, whose bodies stay under 20 KB. */
+const maxMetadataBytes = 12 * 1_024;
 const metadata = z.record(z.string(), z.unknown()).transform((record, context): Record<string, string> => {
   const refuse = (code: ProblemCode, message: string) => {
     context.addIssue({ code: 'custom', ...as(code, message) });
     return z.NEVER;
   };
   const entries = Object.entries(record);
+  if (Buffer.byteLength(JSON.stringify(record)) > maxMetadataBytes)
+    return refuse('metadata_limit', `metadata is larger than ${maxMetadataBytes} bytes`);
   if (entries.length > 16) return refuse('metadata_limit', `at most 16 keys are allowed, received ${entries.length}`);
   for (const [key, value] of entries) {
     if (forbiddenKeys.has(key)) return refuse('forbidden_key', `the key "${key}" is not allowed`);

@@ -250,7 +250,7 @@ test('the ledger holds a row for what cost or may have cost, and adds up to the 
     { attempt: 2, cost_nano: null, cost_basis: 'unknown' },
     { attempt: 3, cost_basis: 'computed', price_source: 'genai-prices' },
   ]);
-  expect(JSON.parse(String(rows[1]?.['price_snapshot']))).toMatchObject({
+  expect(JSON.parse(String(rows[1]?.price_snapshot))).toMatchObject({
     provider: 'anthropic',
     prices: { input_mtok: 1, output_mtok: 5 },
   });
@@ -281,5 +281,5 @@ test('one attempt is one HTTP request', async () => {
   const { rows } = await waybill.server.database.pool.query(
     `select count(*)::int as n from waybill.attempts where target like 'a/%' and failure_kind is distinct from 'unsupported_feature'`,
   );
-  expect(rows[0]?.['n']).toBe(providers.a.requests.length);
+  expect(rows[0]?.n).toBe(providers.a.requests.length);
 });

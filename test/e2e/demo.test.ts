@@ -20,8 +20,8 @@ test('the demo delivers every job, falls back on the way, and every webhook veri
     'by_provider',
   ]);
   expect(summary).toMatchObject({ jobs: 320, succeeded: 320, failed: 0, webhooks_verified: 320 });
-  expect(summary['fallbacks']).toBeGreaterThan(0);
-  expect(summary['attempts']).toBeGreaterThan(320);
-  expect(Number(summary['cost_usd'])).toBeGreaterThan(0);
+  expect(summary.fallbacks).toBeGreaterThan(0);
+  expect(summary.attempts).toBeGreaterThan(320);
+  expect(Number(summary.cost_usd)).toBeGreaterThan(0);
   expect(code).toBe(0);
 });

@@ -112,10 +112,10 @@ test('bulk: the whole answer again, no second batch; another list is refused', a
   const after = await countRows(waybill.server.database);
   expect(after).toEqual({
     ...before,
-    jobs: (before['jobs'] ?? 0) + 2,
-    payloads: (before['payloads'] ?? 0) + 2,
-    batches: (before['batches'] ?? 0) + 1,
-    idempotency_keys: (before['idempotency_keys'] ?? 0) + 1,
+    jobs: (before.jobs ?? 0) + 2,
+    payloads: (before.payloads ?? 0) + 2,
+    batches: (before.batches ?? 0) + 1,
+    idempotency_keys: (before.idempotency_keys ?? 0) + 1,
   });
 });
 

@@ -99,7 +99,7 @@ test('a job is accepted, runs, and comes back with output, usage and cost in exa
 test('the shorthand is one user message; a target may stand for a chain', async () => {
   const job = await final((await submit('short', { model: 'wide/other-model' })).id);
   expect(job).toMatchObject({ status: 'succeeded', model: 'wide/other-model', target: 'wide/other-model' });
-  expect(seenBy(provider, 'short')[0]?.body['messages']).toEqual([{ role: 'user', content: 'short' }]);
+  expect(seenBy(provider, 'short')[0]?.body.messages).toEqual([{ role: 'user', content: 'short' }]);
   // No price is known of this model: unknown is never zero.
   expect(job).toMatchObject({ cost_usd: '0.00', cost_unknown_attempts: 1, attempts: [{ cost_usd: null }] });
 });

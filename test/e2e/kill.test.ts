@@ -76,7 +76,7 @@ test('three kills in a run of 300 jobs lose nothing, double nothing, and the wor
     const target = (jobs / (kills + 1)) * kill;
     await eventually(
       () => countsOf(waybill, batchId),
-      (counts) => (counts['succeeded'] ?? 0) >= target && (counts['in_progress'] ?? 0) > 0,
+      (counts) => (counts.succeeded ?? 0) >= target && (counts.in_progress ?? 0) > 0,
     );
     await waybill.kill();
     const callsBefore = providers.reduce((sum, provider) => sum + provider.requests.length, 0);
@@ -90,7 +90,7 @@ test('three kills in a run of 300 jobs lose nothing, double nothing, and the wor
   }
   await eventually(
     () => countsOf(waybill, batchId),
-    (counts) => counts['succeeded'] === jobs,
+    (counts) => counts.succeeded === jobs,
     60_000,
   );
   await eventually(
@@ -110,7 +110,7 @@ async function checkInvariants(batchId: string): Promise<void> {
     const unknown = await rows(
       `select count(*)::int as n from waybill.attempts a join waybill.jobs j on j.id = a.job_id where j.batch_id = $1 and a.status = 'unknown'`,
     );
-    expect(unknown[0]?.['n'], 'each kill interrupted some calls').toBeGreaterThan(0);
+    expect(unknown[0]?.n, 'each kill interrupted some calls').toBeGreaterThan(0);
     expect(
       await rows(`select j.id from waybill.jobs j where j.batch_id = $1 and j.status <> 'succeeded'`),
       'every job is final',
@@ -130,12 +130,12 @@ async function checkInvariants(batchId: string): Promise<void> {
     const sums = await rows(`
       select (select coalesce(sum(cost_nano), 0)::text from waybill.ledger l join waybill.jobs j on j.id = l.job_id where j.batch_id = $1) as ledger,
              (select coalesce(sum(cost_nano), 0)::text from waybill.attempts a join waybill.jobs j on j.id = a.job_id where j.batch_id = $1) as attempts`);
-    expect(sums[0]?.['ledger'], 'the ledger is the sum of the attempts').toBe(sums[0]?.['attempts']);
+    expect(sums[0]?.ledger, 'the ledger is the sum of the attempts').toBe(sums[0]?.attempts);
     const attempts = await rows(
       `select count(*)::int as n from waybill.attempts a join waybill.jobs j on j.id = a.job_id where j.batch_id = $1`,
     );
     const calls = providers.reduce((sum, provider) => sum + provider.requests.length, 0);
-    expect(attempts[0]?.['n'], 'every call has its attempt row').toBeGreaterThanOrEqual(calls);
+    expect(attempts[0]?.n, 'every call has its attempt row').toBeGreaterThanOrEqual(calls);
   } finally {
     await database.close();
   }

@@ -174,7 +174,7 @@ function mutate(value: unknown, random: () => number, replaced = 0.15): unknown 
 }
 
 test('300 mutations of a valid job: an answer of the catalogue each, never a 500', async () => {
-  const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`fuzz seed: ${seed}; play it again with FUZZ_SEED=${seed}`);
   const random = randomOf(seed);
   const counts = new Map<string, number>();

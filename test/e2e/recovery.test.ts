@@ -16,9 +16,7 @@ let worker: TestWorker;
 let provider: ScriptedProvider;
 
 beforeAll(async () => {
-  provider = await startScriptedProvider((request) =>
-    request.body['model'] === 'broken' ? refuse(401) : say('hello'),
-  );
+  provider = await startScriptedProvider((request) => (request.body.model === 'broken' ? refuse(401) : say('hello')));
   const each = { preset: 'openai', base_url: `${provider.url}/v1`, api_key: 'test' };
   worker = await startTestWorker({
     providers: { p: each, q: { ...each, labels: ['eu'] }, off: { ...each, enabled: false } },
@@ -148,7 +146,7 @@ test('a late answer corrects the ledger, and changes nothing else', async () => 
     { cost_nano: '77', corrects: true },
   ]);
   const output = await worker.database.pool.query('select output from waybill.payloads where job_id = $1', [job.id]);
-  expect(output.rows[0]?.['output']).not.toContain('late');
+  expect(output.rows[0]?.output).not.toContain('late');
   // The same settle again, as after a lost connection: nothing more.
   await settleAttempt(worker.database, end, { kind: 'succeed', output: '{"late":true}' });
   expect(
@@ -238,12 +236,12 @@ test('the window bounds what waits in a queue, whatever the backlog', async () =
   const { rows } = await worker.database.pool.query(
     `select count(*)::int as n from waybill.jobs where target = 'q/bounded' and dispatched_at is not null`,
   );
-  expect(rows[0]?.['n']).toBe(64);
+  expect(rows[0]?.n).toBe(64);
   await dispatchRound(worker.context);
   const again = await worker.database.pool.query(
     `select count(*)::int as n from waybill.jobs where target = 'q/bounded' and dispatched_at is not null`,
   );
-  expect(again.rows[0]?.['n']).toBe(64);
+  expect(again.rows[0]?.n).toBe(64);
 });
 
 test('a start under the lock returns what was dispatched, and knows that the others are dead', async () => {
@@ -252,6 +250,6 @@ test('a start under the lock returns what was dispatched, and knows that the oth
   await takeOverAlone(worker.database);
   expect(await worker.readJob(job.id)).toMatchObject({ dispatched_at: null, seq: job.seq + 1 });
   const { rows } = await worker.database.pool.query('select waybill.is_alive($1) as is_alive', [other.id]);
-  expect(rows[0]?.['is_alive']).toBe(false);
+  expect(rows[0]?.is_alive).toBe(false);
   await keepAlive(worker.database, worker.context.lease.id());
 });

@@ -83,7 +83,7 @@ test('never more calls at once than the target allows', async () => {
   );
   await eventually(
     () => waybill.client.list({ batch_id: batchId, limit: '1' }),
-    (list) => list.counts?.['succeeded'] === 40,
+    (list) => list.counts?.succeeded === 40,
   );
   expect(Math.max(...provider.requests.map((request) => request.open))).toBe(3);
 });

@@ -135,7 +135,7 @@ test('the body holds what is documented and nothing else: no prompt, no output',
 test('the body stays under 20 KB, with the longest names and metadata a job may have', async () => {
   const receiver = await receive();
   const metadata = Object.fromEntries(
-    Array.from({ length: 16 }, (_, index) => [`${'k'.repeat(60)}${index}`, 'é'.repeat(512)]),
+    Array.from({ length: 16 }, (_, index) => [`${'k'.repeat(60)}${index}`, 'é'.repeat(340)]),
   );
   await run(receiver, { custom_id: 'c'.repeat(512), metadata });
   const [told] = await received(receiver, 1);

@@ -124,7 +124,7 @@ async function play(reply: Reply, request: SeenRequest, response: ServerResponse
 const tokensOf = (text: string): number => Math.max(1, Math.ceil(text.length / 4));
 
 function answerFor(request: SeenRequest, reply: Extract<Reply, { kind: 'text' }>): unknown {
-  const model = reply.model ?? request.body['model'];
+  const model = reply.model ?? request.body.model;
   const input = tokensOf(request.prompt);
   const output = tokensOf(reply.text);
   const hasUsage = reply.usage !== false;
@@ -158,7 +158,7 @@ function answerFor(request: SeenRequest, reply: Extract<Reply, { kind: 'text' }>
 }
 
 function promptOf(body: Record<string, unknown>): string {
-  const last = (body['messages'] as { content?: unknown }[] | undefined)?.at(-1)?.content;
+  const last = (body.messages as { content?: unknown }[] | undefined)?.at(-1)?.content;
   if (typeof last === 'string') return last;
   return Array.isArray(last) ? last.map((part: { text?: string }) => part.text ?? '').join('') : '';
 }

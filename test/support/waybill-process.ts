@@ -1,8 +1,8 @@
 /** Waybill as users run it: `waybill up` in a process of its own, that a test may kill. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@waybill/producer/client/client.ts';
@@ -23,8 +23,8 @@ export interface WaybillProcess {
 
 /** The environment of a test's processes: nothing of the machine's own providers. */
 export const bareEnvironment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-  PATH: process.env['PATH'],
-  HOME: process.env['HOME'],
+  PATH: process.env.PATH,
+  HOME: process.env.HOME,
   ...more,
 });
 

@@ -32,7 +32,7 @@ export interface TestWaybillOptions {
 }
 
 export async function startWaybill(options: TestWaybillOptions): Promise<TestWaybill> {
-  const parsed = parseEnvironment({ HOME: process.env['HOME'], ...options.environment });
+  const parsed = parseEnvironment({ HOME: process.env.HOME, ...options.environment });
   if (parsed.kind === 'faults') throw new Error(JSON.stringify(parsed.faults));
   const settings = settingsOf(options.config, parsed.environment, 'the test');
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'waybill-test-')));

@@ -1,8 +1,9 @@
 /** The parts of a worker on a database in memory, for tests that take one step at a time. */
-import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
-import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { createTransport } from '@waybill/shared/providers/transport.ts';

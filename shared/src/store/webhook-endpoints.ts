@@ -19,11 +19,26 @@ export async function endpointFor(
   return { id: inserted.id, isDisabled: inserted.disabled_at !== null };
 }
 
-export async function disableEndpoint(database: Database, id: string, reason: string): Promise<void> {
-  await database.kysely
-    .updateTable('waybill.webhook_endpoints')
-    .set({ disabled_at: sql`clock_timestamp()`, disabled_reason: reason })
-    .where('id', '=', id)
-    .where('disabled_at', 'is', null)
-    .execute();
+/** Nothing more is sent there: what still waits to be delivered ends with it. */
+export function disableEndpoint(database: Database, id: string, reason: string): Promise<void> {
+  return database.transaction(async (trx) => {
+    await trx
+      .updateTable('waybill.webhook_endpoints')
+      .set({ disabled_at: sql`clock_timestamp()`, disabled_reason: reason })
+      .where('id', '=', id)
+      .where('disabled_at', 'is', null)
+      .execute();
+    await trx
+      .updateTable('waybill.webhook_deliveries')
+      .set({
+        status: 'failed',
+        seq: sql`seq + 1`,
+        last_error: reason,
+        queued_at: null,
+        finished_at: sql`clock_timestamp()`,
+      })
+      .where('endpoint_id', '=', id)
+      .where('status', '=', 'pending')
+      .execute();
+  });
 }

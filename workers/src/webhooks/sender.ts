@@ -91,9 +91,9 @@ async function deliver(data: unknown, agent: Dispatcher, context: WorkerContext)
       const end = await sendOnce(delivery, traceparentOf(span), agent, context);
       if (end.status !== null) span.setAttribute(attribute.httpStatus, end.status);
       if (end.kind !== 'delivered') markFailed(span, end.status === null ? 'network' : String(end.status));
+      await settleDelivery(context.database, id, seq, end);
       if (end.kind === 'failed' && end.status === 410)
         await disableEndpoint(context.database, delivery.endpoint_id, 'the receiver answered 410 Gone');
-      await settleDelivery(context.database, id, seq, end);
       return end.kind === 'delivered'
         ? { kind: 'done', note: `delivered: HTTP ${end.status}` }
         : { kind: 'failed', note: end.error };

@@ -18,7 +18,12 @@ export default defineConfig({
         'shared/src/routing/**.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
         'shared/src/pricing/**.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
         'shared/src/providers/*/errors.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
-        'shared/src/providers/{error-body,retry-after}.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
+        'shared/src/providers/{error-body,retry-after}.ts': {
+          statements: 100,
+          branches: 100,
+          functions: 100,
+          lines: 100,
+        },
         'shared/src/domain/failure.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
       },
     },

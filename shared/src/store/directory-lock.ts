@@ -9,6 +9,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { Problem } from '../domain/problem.ts';
 
+const patienceMs = 1_000;
+
+/** A connection nobody refers to is collected, and its lock with it: each stays here until it is released. */
+const held = new Set<DatabaseSync>();
+
 export interface DirectoryLock {
   release(): void;
 }
@@ -17,9 +22,11 @@ export interface DirectoryLock {
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const holderFile = `${directory}/lock.pid`;
-  const file = new DatabaseSync(`${directory}/lock`, { timeout: 0 });
+  // Of two that ask at the same moment, each may see the other's first step: with a moment's patience one of them gets
+  // the lock. (SQLite's own exclusive mode would keep the first step of both, and refuse both.)
+  const file = new DatabaseSync(`${directory}/lock`, { timeout: patienceMs });
   try {
-    file.exec('pragma locking_mode = exclusive; pragma journal_mode = memory; begin exclusive');
+    file.exec('begin exclusive');
   } catch (cause) {
     file.close();
     const pid = await readFile(holderFile, 'utf8').catch(() => 'unknown');
@@ -30,5 +37,11 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     );
   }
   await writeFile(holderFile, `${process.pid}\n`);
-  return { release: () => file.close() };
+  held.add(file);
+  return {
+    release() {
+      held.delete(file);
+      file.close();
+    },
+  };
 }

@@ -140,7 +140,7 @@ async function showProgress(
     `${bar(done, total)}   running ${counts.in_progress ?? 0}   waiting ${counts.queued ?? 0}   $${formatUsd(cost)}   webhooks ${receiver.verified()}`,
     ...providers.map(
       (each) =>
-        `  ${each.provider.padEnd(10)} ${String(each.attempts).padStart(4)} attempts   ${String(each.succeeded).padStart(4)} ok   ${String(each.failed).padStart(3)} failed   $${formatUsd(each.costNano)}`,
+        `  ${each.provider.padEnd(10)} ${String(each.attempts).padStart(4)} attempts   ${String(each.succeeded).padStart(4)} ok   ${String(each.failed).padStart(3)} failed   ${String(each.fallbacks).padStart(3)} fallbacks   $${formatUsd(each.costNano)}`,
     ),
   ]);
   return done === total;

@@ -20,7 +20,7 @@ import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts'
 import { takeOverAlone } from '@waybill/shared/store/workers.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import { startTelemetry } from '@waybill/shared/telemetry/start-telemetry.ts';
-import { startWorkers } from '@waybill/workers/main.ts';
+import { startWorkers, type Workers } from '@waybill/workers/main.ts';
 import { makeDataDirectory, readAdminKey, readMasterKey } from './data-directory.ts';
 import { version } from './version.ts';
 
@@ -75,9 +75,10 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       logger,
       version,
     };
-    const workers = await startWorkers(shared);
     let graceMs = 0;
-    stack.defer(() => workers.stop(graceMs));
+    // The port first: a process that cannot listen must not have made a call. The workers stop after the API.
+    let workers: Workers | null = null;
+    stack.defer(async () => workers?.stop(graceMs));
     const api: Api = await startApi({
       ...shared,
       host,
@@ -87,6 +88,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       mounts: (authenticator) => mounts(shared, authenticator.callerOf),
     });
     stack.defer(() => api.stop(graceMs));
+    workers = await startWorkers(shared);
     return {
       url: api.url,
       adminKey,

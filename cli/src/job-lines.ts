@@ -29,7 +29,10 @@ export async function* toJobs(lines: AsyncIterable<Line>, options: LineOptions):
   for await (const line of lines) {
     if (line.text.trim() === '') continue;
     if (format === 'auto') format = line.text.trimStart().startsWith('{') ? 'jsonl' : 'prompts';
-    const job = format === 'jsonl' ? parseLine(line) : { model: options.model, prompt: line.text };
+    const job =
+      format === 'jsonl'
+        ? parseLine(line)
+        : { custom_id: `line-${line.number}`, model: options.model, prompt: line.text };
     const whole = { ...options.defaults, ...job };
     check(whole, line.number);
     checkOnce(whole.custom_id, line.number, seen);
@@ -44,7 +47,7 @@ function parseLine(line: Line): Record<string, unknown> {
     return parseJsonObject(line.text);
   } catch (cause) {
     if (!(cause instanceof Problem)) throw cause;
-    throw new Problem(cause.code, `Cannot read line ${line.number}: ${cause.message}`, {
+    throw new Problem(cause.code, `Cannot read line ${line.number}: ${cause.message.replace(/ \(line 1\)$/, '')}`, {
       cause,
       param: `line ${line.number}`,
     });

@@ -60,6 +60,7 @@ async function main(argv: readonly string[]): Promise<number> {
 function describe(error: unknown): string {
   const { code, message, request_id: requestId } = errorJson(error).error;
   const hint = code === 'server_unreachable' ? '. Start it with `waybill up`, or name another with --url' : '';
+  if (message.includes('\n')) return `waybill: ${message}`; // A list of faults, each with its code.
   return `waybill: ${message}${hint} (${code}${requestId ? `, request ${requestId}` : ''})`;
 }
 

@@ -126,7 +126,9 @@ type Parsed =
 
 /** `{ "model": …, "prompt": … }` is short for a body with one user message. */
 export function parseJobRequest(value: unknown): Parsed {
-  const isShort = typeof value === 'object' && value !== null && 'prompt' in value && !('body' in value);
+  // Without a body it can only be the short form: its errors then name the fields that were meant.
+  const isShort =
+    typeof value === 'object' && value !== null && !('body' in value) && ('prompt' in value || 'model' in value);
   if (!isShort) {
     const parsed = line.safeParse(value);
     return parsed.success

@@ -1,7 +1,7 @@
 /** A valid request -> a job row: which chain, which targets, which first. Pure but for ids and the turn handed in. */
 
 import { requiredCapabilities } from '@waybill/shared/chat/capabilities.ts';
-import { outputLimitOf } from '@waybill/shared/chat/request.ts';
+import { type ChatRequest, outputLimitOf } from '@waybill/shared/chat/request.ts';
 import { estimateInputTokens } from '@waybill/shared/chat/tokens.ts';
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, Settings } from '@waybill/shared/config/settings.ts';
@@ -33,7 +33,7 @@ export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
   const { settings } = input;
   const chain = chainFor(job.request.model, settings);
   const estimatedTokens = estimateInputTokens(job.request) + (outputLimitOf(job.request) ?? 0);
-  const route = chooseRoute(job, chain, estimatedTokens, input);
+  const route = chooseRoute({ ...job, estimatedTokens }, chain, input);
   return {
     id: input.id,
     tenantId: input.tenantId,
@@ -66,7 +66,7 @@ const targetForm = /^[^/]+\/[^\s\p{Cc}\p{Cs}]+$/u;
 
 /** A model names a chain, or a target of a configured provider. */
 export function chainFor(model: string, settings: Settings): ChainSettings {
-  if (Object.keys(settings.providers).length === 0) {
+  if (!Object.values(settings.providers).some((provider) => provider.enabled)) {
     throw new Problem(
       'no_provider_configured',
       'Cannot accept jobs: no provider is configured. Set a credential such as OPENAI_API_KEY, or start Ollama, and restart; `npm run waybill -- up` names what it found',
@@ -88,18 +88,20 @@ export function chainFor(model: string, settings: Settings): ChainSettings {
 /** Targets that can never serve this job leave its chain; those that cannot serve it now stay. */
 const neverServes: ReadonlySet<string> = new Set(['capability', 'context_window', 'label', 'excluded']);
 
-function chooseRoute(
-  job: JobRequest,
+export interface RouteNeeds {
+  readonly request: ChatRequest;
+  readonly estimatedTokens: number;
+  readonly require: readonly string[];
+  readonly excludeProviders: readonly string[];
+}
+
+/** @throws Problem `no_eligible_target` */
+export function chooseRoute(
+  job: RouteNeeds,
   chain: ChainSettings,
-  estimatedTokens: number,
-  input: ResolveInput,
+  input: Pick<ResolveInput, 'settings' | 'pauses' | 'turn' | 'nowMs'>,
 ): { targets: string[]; target: string } {
-  const needs = {
-    capabilities: requiredCapabilities(job.request),
-    estimatedTokens,
-    require: job.require,
-    excludeProviders: job.excludeProviders,
-  };
+  const needs = { ...job, capabilities: requiredCapabilities(job.request) };
   const ordered = orderTargets(chain.targets, chain.strategy, input.turn);
   const found = candidates(ordered, needs, targetFacts(input.settings, input.pauses), input.nowMs);
   const usable = found.filter((candidate) => candidate.kind === 'eligible' || !neverServes.has(candidate.reason));

@@ -1,13 +1,14 @@
 /** The embedded store's folder: what was acknowledged survives `kill -9`, and one process at a time holds it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { openEmbeddedStore } from '@waybill/shared/store/embedded.ts';
+import { openEmbeddedDatabase } from '@waybill/shared/store/open-embedded.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openLockedStore } from '../support/locked-store.ts';
 import { eventually } from '../support/waybill.ts';
 
 const script = fileURLToPath(new URL('../support/durable-writer.ts', import.meta.url));
@@ -34,7 +35,7 @@ it('no acknowledged row is missing after kill -9, three times over', async () =>
     await kill(writer.child);
     for (const row of writer.rows) acknowledged.add(row);
 
-    const store = await openEmbeddedStore({ directory });
+    const store = await openLockedStore({ directory });
     const { rows } = await store.pool.query('select id, body from probe.kept');
     await store.close();
     const bodies = new Map(rows.map((row) => [row.id as string, row.body]));
@@ -47,12 +48,12 @@ it('no acknowledged row is missing after kill -9, three times over', async () =>
 
 it('a second process is refused with the pid of the first, and let in as soon as that is killed', async () => {
   const { child } = await startWriter(0);
-  const refusal: unknown = await openEmbeddedStore({ directory }).catch((error: unknown) => error);
+  const refusal: unknown = await openLockedStore({ directory }).catch((error: unknown) => error);
   expect(refusal).toMatchObject({ code: 'data_dir_locked', status: 409 });
   expect(String(refusal)).toContain(`process ${child.pid} holds it`);
   expect(String(refusal)).toContain(directory);
   await kill(child);
-  const store = await openEmbeddedStore({ directory });
+  const store = await openLockedStore({ directory });
   expect((await store.pool.query('select count(*) > 0 as is_there from probe.kept')).rows).toEqual([
     { is_there: true },
   ]);
@@ -60,10 +61,10 @@ it('a second process is refused with the pid of the first, and let in as soon as
 }, 120_000);
 
 it('the same process is refused too, until it has closed the first', async () => {
-  const first = await openEmbeddedStore({ directory });
-  await expect(openEmbeddedStore({ directory })).rejects.toMatchObject({ code: 'data_dir_locked' });
+  const first = await openLockedStore({ directory });
+  await expect(openLockedStore({ directory })).rejects.toMatchObject({ code: 'data_dir_locked' });
   await first.close();
-  const second = await openEmbeddedStore({ directory });
+  const second = await openLockedStore({ directory });
   await second.close();
 }, 120_000);
 
@@ -98,3 +99,30 @@ async function kill(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL');
   await closed;
 }
+
+const marked = (each: string) => join(directory, each);
+
+it('a first start that was killed half way is moved aside, and the next one starts anew', async () => {
+  await mkdir(marked('data/postgres'), { recursive: true });
+  await writeFile(marked('data/postgres/PG_VERSION'), '18\n');
+  const options = { directory: marked('data'), cacheDirectory: null };
+  const first = await openEmbeddedDatabase(options);
+  await first.pool.query('create table waybill.kept (id int); insert into waybill.kept values (7)');
+  await first.close();
+  expect((await readdir(marked('data'))).filter((name) => name.startsWith('postgres.incomplete-'))).toHaveLength(1);
+  const second = await openEmbeddedDatabase(options);
+  expect((await second.pool.query('select id from waybill.kept')).rows).toEqual([{ id: 7 }]);
+  await second.close();
+}, 120_000);
+
+it('a damaged prepared directory is forgotten, and costs no start', async () => {
+  const cacheDirectory = marked('cache');
+  await (await openEmbeddedDatabase({ directory: marked('one'), cacheDirectory })).close();
+  const [prepared = ''] = await readdir(cacheDirectory);
+  await truncate(join(cacheDirectory, prepared), 50_000);
+  const database = await openEmbeddedDatabase({ directory: marked('two'), cacheDirectory });
+  expect((await database.pool.query('select count(*)::int as n from waybill.jobs')).rows).toEqual([{ n: 0 }]);
+  await database.close();
+  const again = await openEmbeddedDatabase({ directory: marked('three'), cacheDirectory });
+  await again.close();
+}, 120_000);

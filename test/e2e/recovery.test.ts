@@ -12,11 +12,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { keepAlive, startTestWorker, type TestWorker } from '../support/worker-context.ts';
 
+let raw = '';
 let worker: TestWorker;
 let provider: ScriptedProvider;
 
 beforeAll(async () => {
-  provider = await startScriptedProvider((request) => (request.body.model === 'broken' ? refuse(401) : say('hello')));
+  provider = await startScriptedProvider((request) => {
+    if (request.body.model === 'raw') return { kind: 'raw', body: raw };
+    return request.body.model === 'broken' ? refuse(401) : say('hello');
+  });
   const each = { preset: 'openai', base_url: `${provider.url}/v1`, api_key: 'test' };
   worker = await startTestWorker({
     providers: { p: each, q: { ...each, labels: ['eu'] }, off: { ...each, enabled: false } },
@@ -252,4 +256,64 @@ test('a start under the lock returns what was dispatched, and knows that the oth
   const { rows } = await worker.database.pool.query('select waybill.is_alive($1) as is_alive', [other.id]);
   expect(rows[0]?.is_alive).toBe(false);
   await keepAlive(worker.database, worker.context.lease.id());
+});
+
+test('usage that does not add up, or no ledger could hold, does not keep an attempt open', async () => {
+  for (const usage of [
+    { prompt_tokens: 10, completion_tokens: 9e15 },
+    { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 99 } },
+  ]) {
+    raw = JSON.stringify({ choices: [{ message: { content: 'paid' }, finish_reason: 'stop' }], usage });
+    const job = await worker.addJob(['p/raw']);
+    expect(await run(job)).toEqual({ kind: 'done', note: 'succeeded' });
+    expect(await attemptsOf(job.id)).toMatchObject([{ status: 'succeeded' }]);
+  }
+});
+
+test('a permit whose return was lost expires, while those in use are renewed', async () => {
+  const take = (token: string) =>
+    worker.coordination.takePermit({
+      token,
+      entryId: token,
+      target: 'p/one',
+      workerId: worker.context.lease.id(),
+      limit: 1,
+    });
+  expect((await take('lost')).kind).toBe('go');
+  await worker.coordination.settlePermit('lost', 'p/one');
+  await worker.database.pool.query(
+    `insert into coordination.permits values ('lost', 'lost', 'p/one', $1, now() - interval '1 second')`,
+    [worker.context.lease.id()],
+  );
+  expect((await take('used')).kind).toBe('go');
+  await worker.database.pool.query(`update coordination.permits set expires_at = now() + interval '1 second'`);
+  await worker.coordination.renewPermits();
+  const { rows } = await worker.database.pool.query(
+    `select token, expires_at > now() + interval '20 seconds' as is_renewed from coordination.permits where target = 'p/one'`,
+  );
+  expect(rows).toEqual([{ token: 'used', is_renewed: true }]);
+  await worker.coordination.givePermitBack('used', 'p/one');
+});
+
+test('poison is counted in the present run alone', async () => {
+  const job = await worker.addJob(['p/m']);
+  await worker.database.pool.query(`update waybill.jobs set run = 2, attempt = 5 where id = $1`, [job.id]);
+  await worker.database.pool.query(
+    `insert into waybill.attempts (job_id, n, run, target, status, worker_id) select $1, n, 1, 'p/m', 'unknown', 'gone' from generate_series(1, 5) n`,
+    [job.id],
+  );
+  expect(await run(await worker.readJob(job.id))).toEqual({ kind: 'done', note: 'succeeded' });
+});
+
+test('a target that was left for a limit is eligible again when the limit is over', async () => {
+  const job = await worker.addJob(['p/m', 'q/m'], { isDispatched: false });
+  await worker.database.pool.query(
+    `insert into waybill.attempts (job_id, n, run, target, status, failure_kind, retry_at, worker_id) values ($1, 1, 1, 'q/m', 'failed', 'rate_limit', now() - interval '1 minute', 'gone')`,
+    [job.id],
+  );
+  await worker.database.pool.query('update waybill.jobs set attempt = 1 where id = $1', [job.id]);
+  await worker.coordination.pause('provider:p', 'region', Date.now() + 60_000);
+  await dispatchRound(worker.context);
+  expect(await worker.readJob(job.id)).toMatchObject({ target: 'q/m' });
+  await worker.coordination.reset();
 });

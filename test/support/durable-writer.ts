@@ -6,11 +6,11 @@
  */
 import { writeSync } from 'node:fs';
 import { openDatabase } from '@waybill/shared/store/database.ts';
-import { openEmbeddedStore } from '@waybill/shared/store/embedded.ts';
 import { sql } from 'kysely';
+import { openLockedStore } from './locked-store.ts';
 
 const [directory = '', firstId = '0'] = process.argv.slice(2);
-const database = openDatabase(await openEmbeddedStore({ directory }));
+const database = openDatabase(await openLockedStore({ directory }));
 // Written at once: a line in a buffer of this process would die with it.
 const tell = (line: string) => writeSync(1, `${line}\n`);
 

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Database, openDatabase } from '@waybill/shared/store/database.ts';
-import { openEmbeddedStore } from '@waybill/shared/store/embedded.ts';
 import { openServerStore } from '@waybill/shared/store/server.ts';
+import { openLockedStore } from './locked-store.ts';
 import { startPostgresServer } from './postgres-server.ts';
 
 export interface StoreUnderTest {
@@ -22,7 +22,7 @@ export const storesUnderTest = [
 
 export async function startEmbedded(): Promise<StoreUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'waybill-store-'));
-  const database = openDatabase(await openEmbeddedStore({ directory }));
+  const database = openDatabase(await openLockedStore({ directory }));
   return {
     database,
     source: 'PGlite in a temporary folder',

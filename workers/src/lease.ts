@@ -4,6 +4,7 @@
  * A renewal that is refused, or unanswered shortly before the lease ends (by a clock that only goes forward), means
  * that others may take this worker's jobs: every call is aborted, and the process goes on under a new id.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
@@ -13,6 +14,7 @@ import { type Loop, startLoop } from './loop.ts';
 
 const renewEveryMs = 10_000;
 const giveUpBeforeEndMs = 5_000;
+const registerAgainMs = 1_000;
 
 export interface WorkerLease {
   /** The id under which claims are made now. */
@@ -33,27 +35,43 @@ export async function startLease(options: LeaseOptions): Promise<WorkerLease> {
   const { database, coordination, logger, version, onLost } = options;
   let id = newId('wrk');
   let renewedAt = performance.now();
+  let losing: Promise<void> | null = null;
+  let isStopped = false;
   await registerWorker(database, id, version);
-  let watchdog = startWatchdog();
-
-  function startWatchdog() {
-    return setTimeout(
+  const watch = () =>
+    setTimeout(
       () => void lose('the database did not answer in time'),
-      workerLeaseMs - giveUpBeforeEndMs - (performance.now() - renewedAt),
+      Math.max(0, workerLeaseMs - giveUpBeforeEndMs - (performance.now() - renewedAt)),
     );
-  }
-  const lose = async (why: string) => {
-    logger.error({ worker_id: id, why }, 'the worker lease is lost: aborting its calls');
-    onLost();
-    const next = newId('wrk');
-    await registerWorker(database, next, version);
-    id = next;
-    kept(performance.now());
-  };
+  let watchdog = watch();
+
   const kept = (at: number) => {
     renewedAt = at;
     clearTimeout(watchdog);
-    watchdog = startWatchdog();
+    if (!isStopped) watchdog = watch();
+  };
+  /** One loss at a time, whoever noticed it. Without a database there is no new id, and so no claim, until there is. */
+  const lose = (why: string): Promise<void> => {
+    losing ??= takeNewId(why).finally(() => {
+      losing = null;
+    });
+    return losing;
+  };
+  const takeNewId = async (why: string): Promise<void> => {
+    logger.error({ worker_id: id, why }, 'the worker lease is lost: aborting its calls');
+    onLost();
+    while (!isStopped) {
+      const next = newId('wrk');
+      try {
+        const startedAt = performance.now();
+        await registerWorker(database, next, version);
+        id = next;
+        return kept(startedAt);
+      } catch (error) {
+        logger.error({ err: error }, 'no new worker lease could be taken; it is tried again');
+        await sleep(registerAgainMs);
+      }
+    }
   };
   const loop: Loop = startLoop({
     name: 'lease',
@@ -61,18 +79,20 @@ export async function startLease(options: LeaseOptions): Promise<WorkerLease> {
     logger,
     async round() {
       const startedAt = performance.now();
-      if (startedAt - renewedAt < renewEveryMs / 2) return undefined;
+      if (losing || startedAt - renewedAt < renewEveryMs / 2) return undefined;
       if (await renewWorker(database, id)) kept(startedAt);
       else await lose('the renewal was refused');
-      await coordination.renewPermits(id);
+      await coordination.renewPermits();
       return undefined;
     },
   });
   return {
     id: () => id,
     async stop() {
-      await loop.stop();
+      isStopped = true;
       clearTimeout(watchdog);
+      await loop.stop();
+      await losing;
       await endWorker(database, id);
     },
   };

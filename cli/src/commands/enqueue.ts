@@ -58,6 +58,12 @@ export function enqueueCommand(): Command {
 
 async function enqueue(file: string, flags: EnqueueFlags): Promise<void> {
   check(flags);
+  if (flags.format === 'auto' && /\.(?:csv|tsv|xlsx?|parquet)$/i.test(file)) {
+    throw new Problem(
+      'not_jsonl',
+      `Cannot enqueue ${file}: tables are not taken. Write one JSON object per line, or name --format prompts to send each line as a prompt`,
+    );
+  }
   const { client } = connect(flags);
   const isQuiet = flags.json ?? false;
   const lines: JobLine[] = [];

@@ -1,4 +1,5 @@
 /** `/v1/jobs`: submit, read, list, cancel, retry. */
+import type { ChatRequest } from '@waybill/shared/chat/request.ts';
 import { parseDuration } from '@waybill/shared/domain/duration.ts';
 import { entryId, isId } from '@waybill/shared/domain/ids.ts';
 import { isFinal, type JobStatus, jobStatuses, splitTarget } from '@waybill/shared/domain/job.ts';
@@ -6,7 +7,7 @@ import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
 import { cancelJob, retryJob } from '@waybill/shared/store/job-end.ts';
-import { findJob, type JobView, listJobs, positionOf } from '@waybill/shared/store/jobs.ts';
+import { findJob, type JobRow, type JobView, listJobs, positionOf } from '@waybill/shared/store/jobs.ts';
 import { type Request, type Response, Router } from 'express';
 import type { ApiContext } from '../api-context.ts';
 import { callerOf, requireScope } from '../authentication.ts';
@@ -15,7 +16,7 @@ import { idempotencyKeyOf } from '../idempotency-key.ts';
 import { toJobJson } from '../job-json.ts';
 import { onlyMethods } from '../methods.ts';
 import { jsonBody, readBody } from '../read-body.ts';
-import { chainFor } from '../resolve-job.ts';
+import { chainFor, chooseRoute } from '../resolve-job.ts';
 import { strictQuery } from '../strict-query.ts';
 import { notBuilt } from './not-built.ts';
 
@@ -176,17 +177,9 @@ async function retry(request: Request, response: Response, context: ApiContext):
   const { database, coordination, settings } = context;
   strictQuery(request, []);
   const before = await view(request, response, context);
-  const targets = before.job.targets.filter((target) => settings().providers[splitTarget(target).provider]?.enabled);
-  const [target] = targets.length > 0 ? targets : chainFor(before.job.requested_model, settings()).targets;
-  const job =
-    target === undefined
-      ? null
-      : await retryJob(database, before.job.tenant_id, before.job.id, {
-          target,
-          provider: splitTarget(target).provider,
-          targets: targets.length > 0 ? targets : [target],
-          configVersion: settings().version,
-        });
+  const { tenant_id: tenantId, id } = before.job;
+  const again = await routeStored(before.job, context);
+  const job = await retryJob(database, tenantId, id, { ...again, configVersion: settings().version });
   if (!job)
     throw new Problem(
       'not_retryable',
@@ -195,4 +188,26 @@ async function retry(request: Request, response: Response, context: ApiContext):
     );
   coordination.publish({ type: 'work' });
   response.status(202).json(toJobJson({ job, attempts: before.attempts, output: null }));
+}
+
+/** The route of a stored job as the configuration is now: what it required and excluded holds for its next run too. */
+async function routeStored(job: JobRow, { database, settings, coordination }: ApiContext) {
+  const { request } = await database.kysely
+    .selectFrom('waybill.payloads')
+    .select('request')
+    .where('job_id', '=', job.id)
+    .executeTakeFirstOrThrow();
+  const needs = {
+    request: JSON.parse(request) as ChatRequest,
+    estimatedTokens: job.estimated_tokens,
+    require: job.require,
+    excludeProviders: job.exclude_providers,
+  };
+  const { targets, target } = chooseRoute(needs, chainFor(job.requested_model, settings()), {
+    settings: settings(),
+    pauses: await coordination.pauses(),
+    turn: 0,
+    nowMs: Date.now(),
+  });
+  return { targets, target, provider: splitTarget(target).provider };
 }

@@ -83,12 +83,7 @@ test.for<[string, NodeJS.ProcessEnv, LocalServer[], string[]]>([
     [{ preset: 'vllm', endpoint: 'http://127.0.0.1:8000/v1', firstModel: null }],
     [],
   ],
-  [
-    'a disabled provider stays in the chain, to be skipped with a reason',
-    { OPENAI_API_KEY: 'k', WAYBILL_DISABLE: 'openai' },
-    [],
-    ['openai/gpt-4.1-mini'],
-  ],
+  ['a disabled provider is left out of the chain', { OPENAI_API_KEY: 'k', WAYBILL_DISABLE: 'openai' }, [], []],
   ['a credential alone does not make a local server', { OLLAMA_API_KEY: 'k' }, [], []],
 ])('without a file: %s', async ([, env, servers, targets]) => {
   const { settings, file } = await found(env, servers);

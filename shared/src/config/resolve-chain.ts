@@ -71,9 +71,10 @@ export function defaultTargets(
       (name) => name !== undefined,
     );
   const rest = Object.values(providers)
+    .filter((provider) => provider.enabled)
     .toSorted((a, b) => Number(b.isLocal) - Number(a.isLocal))
     .map((provider) => provider.id);
-  const order = asked.length > 0 ? asked.filter((id) => providers[id]) : rest;
+  const order = asked.length > 0 ? asked.filter((id) => providers[id]?.enabled) : rest;
   const targets = order.flatMap((id) => {
     const model = environment.models[id] ?? Object.keys(providers[id]?.models ?? {})[0] ?? defaultModels[id];
     return model ? [`${id}/${model}`] : [];

@@ -31,7 +31,8 @@ export interface Coordination {
   givePermitBack(token: string, target: string): Promise<void>;
   /** The call ended: the place is free, and counts for the target's throughput. */
   settlePermit(token: string, target: string): Promise<void>;
-  renewPermits(workerId: string): Promise<void>;
+  /** Renews the permits of the calls this process has under way. */
+  renewPermits(): Promise<void>;
   /** Calls ended per second over the fleet in the last ten seconds, by target. */
   throughput(): Promise<ReadonlyMap<string, number>>;
   /** The later deadline wins. */

@@ -18,6 +18,20 @@ export const usageSchema = z.object({
 });
 export type Usage = z.infer<typeof usageSchema>;
 
+/** Holds the parts within their totals: a provider that reports more is taken at its totals. */
+export function consistentUsage(usage: Usage): Usage {
+  const cacheReadTokens = Math.min(usage.cacheReadTokens, usage.inputTokens);
+  const cacheWriteTokens = Math.min(usage.cacheWriteTokens, usage.inputTokens - cacheReadTokens);
+  return {
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    cacheWrite1hTokens: Math.min(usage.cacheWrite1hTokens, cacheWriteTokens),
+    reasoningTokens: Math.min(usage.reasoningTokens, usage.outputTokens),
+  };
+}
+
 /** Usage as users read it, in the names of the Chat Completions API. */
 export function toUsageJson(usage: Usage) {
   return {

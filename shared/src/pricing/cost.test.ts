@@ -85,3 +85,21 @@ describe('the cost of a call', () => {
     expect(belongsInLedger(costOfCall({ ...call, ...change }, context))).toBe(expected);
   });
 });
+
+describe('a price that cannot be computed leaves the cost unknown, and throws nothing', () => {
+  test('for usage that does not add up', () => {
+    expect(short(costOfUsage({ ...usage, cacheReadTokens: 9_999 }, context))).toEqual([
+      null,
+      'unpriced',
+      'price_fault',
+    ]);
+  });
+  test('for a sum that no ledger holds', () => {
+    const dear = { inputPerMillion: 10n ** 18n, outputPerMillion: 0n };
+    expect(short(costOfUsage({ ...usage, inputTokens: 1_000_000_000 }, { ...context, configured: dear }))).toEqual([
+      null,
+      'unpriced',
+      'price_fault',
+    ]);
+  });
+});

@@ -17,7 +17,8 @@ export type CostReason =
   | 'stream_interrupted'
   | 'connection_lost'
   | 'aborted'
-  | 'worker_lost';
+  | 'worker_lost'
+  | 'price_fault';
 
 export interface Cost {
   /** null: unknown. */
@@ -47,8 +48,20 @@ const known = (nano: NanoUsd, basis: CostBasis, price: Priced | null = null): Co
 });
 const unknown = (basis: CostBasis, reason: CostReason): Cost => ({ nano: null, basis, reason, price: null });
 
-/** The cost of a call whose usage the provider reported. */
+/** What the ledger can hold. */
+const mostNano = 9_000_000_000_000_000_000n;
+
+/** The cost of a call whose usage the provider reported. An answer is worth more than its price: this never throws. */
 export function costOfUsage(usage: Usage, context: PriceContext): Cost {
+  try {
+    const cost = priceUsage(usage, context);
+    return cost.nano !== null && cost.nano > mostNano ? unknown('unpriced', 'price_fault') : cost;
+  } catch {
+    return unknown('unpriced', 'price_fault'); // The price table refuses usage that does not add up.
+  }
+}
+
+function priceUsage(usage: Usage, context: PriceContext): Cost {
   if (context.configured) {
     const price = priceByConfiguration(usage, context.configured, context.configVersion);
     return known(price.nano, 'computed', price);

@@ -33,6 +33,7 @@ export const asList = (value: unknown): unknown[] => (Array.isArray(value) ? val
 export const asText = (value: unknown): string => (typeof value === 'string' ? value : '');
 export const asTextOrNull = (value: unknown): string | null =>
   typeof value === 'string' && value !== '' ? value : null;
-/** A token count; anything but a whole number from 0 up is not reported. */
+const mostTokens = 1_000_000_000;
+/** A token count; anything but a whole number from 0 to a billion is not reported. */
 export const asCount = (value: unknown): number | null =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= mostTokens ? value : null;

@@ -5,20 +5,24 @@
  * read of at most its window.
  */
 import { sql } from 'kysely';
+import { failureKinds, failureRule } from '../domain/failure.ts';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
 
-/** Targets with jobs in the backlog, due or not. */
-export async function targetsWithBacklog(database: Database): Promise<string[]> {
-  const { rows } = await sql<{ target: string }>`
+/** Targets with jobs in the backlog, and whether any of them is due. */
+export async function targetsWithBacklog(database: Database): Promise<{ target: string; is_due: boolean }[]> {
+  const { rows } = await sql<{ target: string; is_due: boolean }>`
     with recursive t as (
       (select target from waybill.jobs where status = 'queued' and dispatched_at is null order by target limit 1)
       union all
       select (select j.target from waybill.jobs j where j.status = 'queued' and j.dispatched_at is null and j.target > t.target order by j.target limit 1)
       from t where t.target is not null
     )
-    select target from t where target is not null`.execute(database.kysely);
-  return rows.map((row) => row.target);
+    select target, exists (
+      select 1 from waybill.jobs j where j.status = 'queued' and j.dispatched_at is null and j.target = t.target and j.available_at <= now()
+    ) as is_due
+    from t where target is not null`.execute(database.kysely);
+  return rows;
 }
 
 /** Marks the next jobs of a target as dispatched, as many as its window has room for; only the marker adds them. */
@@ -59,7 +63,10 @@ export async function strandedJobs(database: Database, target: string, limit: nu
     .execute();
 }
 
-/** Targets that failed for good in the job's present run. */
+/** A target left for one of these is skipped, not tried: it is eligible again when that ends. */
+const endingKinds = failureKinds.filter((kind) => failureRule(kind).waiting || failureRule(kind).pause !== null);
+
+/** Targets that failed for good in the job's present run, or whose wait is not over. */
 export async function triedTargets(database: Database, jobs: readonly JobRow[]): Promise<Map<string, Set<string>>> {
   const started = jobs.filter((job) => job.attempt > 0);
   if (started.length === 0) return new Map();
@@ -68,6 +75,12 @@ export async function triedTargets(database: Database, jobs: readonly JobRow[]):
     .innerJoin('waybill.jobs as j', (join) => join.onRef('j.id', '=', 'a.job_id').onRef('j.run', '=', 'a.run'))
     .select(['a.job_id', 'a.target'])
     .where('a.status', '=', 'failed')
+    .where((query) =>
+      query.or([
+        query('a.failure_kind', 'not in', endingKinds),
+        query('a.retry_at', '>', sql<Date>`clock_timestamp()`),
+      ]),
+    )
     .where(
       'a.job_id',
       'in',
@@ -104,7 +117,7 @@ export async function holdJob(
 /** How many jobs wait in each provider's backlog, for Bull Board's descriptions: bounded, so never a full count. */
 export async function backlogSizes(database: Database, limit: number): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const target of await targetsWithBacklog(database)) {
+  for (const { target } of await targetsWithBacklog(database)) {
     const { rows } = await sql<{ n: number }>`
       select count(*)::int as n from (select 1 from waybill.jobs where target = ${target} and status = 'queued' and dispatched_at is null limit ${limit}) b`.execute(
       database.kysely,

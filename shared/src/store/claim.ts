@@ -20,7 +20,11 @@ const historySchema = z.array(
     n: z.int(),
     target: z.string(),
     status: z.enum(attemptStatuses),
-    failure: z.enum(failureKinds as [FailureKind, ...FailureKind[]]).nullable(),
+    failure: z
+      .enum(failureKinds as [FailureKind, ...FailureKind[]])
+      .nullable()
+      // The claim stands already: a kind of another version must not stop the call.
+      .catch('unknown'),
     endedAtMs: z.number().nullable(),
     retryAtMs: z.number().nullable(),
   }),

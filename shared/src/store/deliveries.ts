@@ -70,7 +70,7 @@ async function payloadOf(trx: Trx, job: JobRow, type: JobEventType): Promise<str
       batch_id: job.batch_id,
       status: job.status,
       target: job.status === 'succeeded' ? job.target : null,
-      usage: usage === null ? null : toUsageJson(usageSchema.parse(JSON.parse(usage))),
+      usage: readUsage(usage),
       cost_usd: formatUsd(cost),
       cost_unknown_attempts: attempts.filter((attempt) => attempt.cost_nano === null && attempt.cost_basis !== null)
         .length,
@@ -78,6 +78,15 @@ async function payloadOf(trx: Trx, job: JobRow, type: JobEventType): Promise<str
       metadata: job.metadata,
     },
   });
+}
+
+/** The end of a job must be told also when a stored usage is not readable. */
+function readUsage(text: string | null) {
+  try {
+    return text === null ? null : toUsageJson(usageSchema.parse(JSON.parse(text)));
+  } catch {
+    return null;
+  }
 }
 
 export interface DueDelivery extends DeliveryRow {
@@ -90,7 +99,7 @@ export async function takeDueDeliveries(database: Database, limit: number): Prom
     update waybill.webhook_deliveries set queued_at = now(), seq = seq + 1
     where id in (
       select id from waybill.webhook_deliveries
-      where status = 'pending' and next_at <= now() and (queued_at is null or queued_at < now() - interval '60 seconds')
+      where status = 'pending' and next_at <= now() and (queued_at is null or queued_at < now() - interval '5 minutes')
       order by next_at limit ${limit} for update skip locked)
     returning *`.execute(database.kysely);
   return rows;

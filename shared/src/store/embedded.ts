@@ -13,41 +13,34 @@ import pg from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import { Problem } from '../domain/problem.ts';
 import type { Pool, PoolClient, Query, QueryResult, Store } from './database.ts';
-import { lockDirectory } from './directory-lock.ts';
 
 export interface EmbeddedOptions {
-  /** A folder, created when missing; null keeps everything in memory (tests). */
-  readonly directory: string | null;
-  /** A prepared cluster to start from when the folder holds none yet. */
+  /** The cluster's folder, made when missing, under a lock the caller holds; null keeps everything in memory. */
+  readonly path: string | null;
+  /** A prepared cluster to start from. */
   readonly prepared?: Blob | undefined;
+  onClose?(): void;
 }
 
 export interface EmbeddedStore extends Store {
   readonly pglite: PGlite;
 }
 
-export async function openEmbeddedStore(options: EmbeddedOptions): Promise<EmbeddedStore> {
-  const lock = options.directory === null ? null : await lockDirectory(options.directory);
-  try {
-    const path = options.directory === null ? null : `${options.directory}/postgres`;
-    if (path !== null) await mkdir(path, { recursive: true, mode: 0o700 });
-    const pglite = await PGlite.create({
-      ...(path === null ? {} : { dataDir: path }),
-      ...(options.prepared === undefined ? {} : { loadDataDir: options.prepared }),
-      parsers: textParsers,
-      serializers: textSerializers,
-    });
-    await pglite.exec('set search_path to bullmq');
-    // PGlite puts parsers of its own for arrays over those it is given.
-    Object.assign(pglite.parsers, textParsers);
-    return createStore(pglite, lock);
-  } catch (cause) {
-    lock?.release();
-    throw cause;
-  }
+export async function openEmbeddedStore({ path, prepared, onClose }: EmbeddedOptions): Promise<EmbeddedStore> {
+  if (path !== null) await mkdir(path, { recursive: true, mode: 0o700 });
+  const pglite = await PGlite.create({
+    ...(path === null ? {} : { dataDir: path }),
+    ...(prepared === undefined ? {} : { loadDataDir: prepared }),
+    parsers: textParsers,
+    serializers: textSerializers,
+  });
+  await pglite.exec('set search_path to bullmq');
+  // PGlite puts parsers of its own for arrays over those it is given.
+  Object.assign(pglite.parsers, textParsers);
+  return createStore(pglite, onClose ?? (() => undefined));
 }
 
-function createStore(pglite: PGlite, lock: { release(): void } | null): EmbeddedStore {
+function createStore(pglite: PGlite, onClose: () => void): EmbeddedStore {
   const turns = createTurns();
   let closing: Promise<void> | undefined;
   const run = (text: string, values?: unknown[]) => runStatement(pglite, text, values);
@@ -65,7 +58,7 @@ function createStore(pglite: PGlite, lock: { release(): void } | null): Embedded
     pglite,
     pool,
     close() {
-      closing ??= turns.next(() => pglite.close()).finally(() => lock?.release());
+      closing ??= turns.next(() => pglite.close()).finally(onClose);
       return closing;
     },
   };

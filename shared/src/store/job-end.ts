@@ -53,7 +53,10 @@ export function expireJobs(database: Database, limit: number): Promise<Ended[]> 
       )
       .returningAll()
       .execute();
-    return Promise.all(jobs.map((job) => withDelivery(trx, job)));
+    // One after the other: a statement that outlived a failed transaction would commit outside of it.
+    const ended: Ended[] = [];
+    for (const job of jobs) ended.push(await withDelivery(trx, job));
+    return ended;
   });
 }
 

@@ -6,10 +6,13 @@
  */
 import type { Span } from '@opentelemetry/api';
 import type { ChatRequest } from '@waybill/shared/chat/request.ts';
+import { emptyAnswer } from '@waybill/shared/chat/response.ts';
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
 import { failureRule } from '@waybill/shared/domain/failure.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
+import { failure } from '@waybill/shared/providers/dialect.ts';
+import type { CallResult } from '@waybill/shared/providers/transport.ts';
 import { type Entry, entrySchema } from '@waybill/shared/queue/entry.ts';
 import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import type { EntryOutcome } from '@waybill/shared/queue/queue.ts';
@@ -145,7 +148,8 @@ async function attemptOnce(
   };
   const conclusion = await concludeKnowing({ ...ended, durationMs: performance.now() - startedAt }, context);
   await pauseScope(conclusion, entry.target, context);
-  const settled = await settleUntilKnown(database, conclusion.end, conclusion.next, logger);
+  const isMine = () => context.lease.id() === job.claimed_by;
+  const settled = await settleUntilKnown(database, conclusion.end, conclusion.next, isMine, logger);
   return tellSettled(settled, conclusion, span, context);
 }
 
@@ -160,11 +164,25 @@ async function concludeKnowing(ended: Omit<Ended, Known>, context: WorkerContext
     const found = await candidatesOf(ended.job, ended.chain, context);
     return conclude({ ...ended, candidates: found, windowOf, nowMs: now(), random: random() });
   } catch (error) {
-    logger.error({ err: error, job_id: ended.job.id }, 'the state of the targets could not be read');
+    logger.error({ err: error, job_id: ended.job.id }, 'an attempt could not be concluded with what the fleet knows');
     const here: Candidate[] = [{ target: ended.target, kind: 'eligible' }];
-    return conclude({ ...ended, candidates: here, windowOf: () => 0, nowMs: now(), random: random() });
+    const alone = { ...ended, candidates: here, windowOf: () => 0, nowMs: now(), random: random() };
+    try {
+      return conclude(alone);
+    } catch (fault) {
+      // A fault of ours in reading the answer: the attempt must end all the same.
+      logger.error({ err: fault, job_id: ended.job.id }, 'an attempt could not be concluded');
+      return conclude({ ...alone, result: faultOf(ended.result) });
+    }
   }
 }
+
+const faultOf = ({ meta }: CallResult): CallResult => ({
+  kind: 'failure',
+  failure: failure('unknown', 'a fault of this worker; its log has more'),
+  partial: emptyAnswer,
+  meta,
+});
 
 async function tellSettled(
   settled: Awaited<ReturnType<typeof settleUntilKnown>>,

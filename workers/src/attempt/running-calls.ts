@@ -11,9 +11,12 @@ export interface RunningCalls {
 
 export function createRunningCalls(): RunningCalls {
   const open = new Map<string, AbortController>();
+  let isShutDown = false;
   return {
     open(jobId) {
       const controller = new AbortController();
+      // A call that begins after the end of the grace must not outlive it.
+      if (isShutDown) controller.abort('shutdown' satisfies StopReason);
       open.set(jobId, controller);
       return {
         signal: controller.signal,
@@ -25,6 +28,7 @@ export function createRunningCalls(): RunningCalls {
     },
     stop: (jobId, reason) => open.get(jobId)?.abort(reason),
     stopAll(reason) {
+      isShutDown ||= reason === 'shutdown';
       for (const controller of open.values()) controller.abort(reason);
     },
     get size() {

@@ -1,30 +1,56 @@
 /**
  * A paid answer is not thrown away because the database hiccups: the settle is repeated with the same fence, which
- * makes a second success harmless.
+ * makes a second success harmless, for as long as this worker holds its lease. After that the attempt belongs to the
+ * sweep.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@waybill/shared/store/database.ts';
 import { type AttemptEnd, type NextStep, type Settled, settleAttempt } from '@waybill/shared/store/settle.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 
-const delaysMs = [50, 200, 1_000, 2_000, 5_000, 10_000];
+const firstDelayMs = 50;
+const longestDelayMs = 5_000;
 
+/** @param isMine whether the lease under which the job was claimed still holds */
 export async function settleUntilKnown(
   database: Database,
   end: AttemptEnd,
   next: NextStep,
+  isMine: () => boolean,
   logger: Logger,
 ): Promise<Settled> {
-  for (const delayMs of delaysMs) {
+  let attempt = { end, next };
+  for (let delayMs = firstDelayMs; ; delayMs = Math.min(longestDelayMs, delayMs * 3)) {
     try {
-      return await settleAttempt(database, end, next);
+      return await settleAttempt(database, attempt.end, attempt.next);
     } catch (error) {
-      logger.warn(
-        { err: error, job_id: end.jobId, attempt: end.attempt, retry_in_ms: delayMs },
-        'a settle failed; it is repeated',
-      );
+      logger.warn({ err: error, job_id: end.jobId, attempt: end.attempt }, 'a settle failed; it is repeated');
+      if (!isMine()) return { kind: 'fence_lost' };
+      // A value the database will never take: the end is told without what may be at fault.
+      if (isDataFault(error))
+        attempt = {
+          end: bare(end),
+          next:
+            next.kind === 'succeed'
+              ? { kind: 'fail', error: 'unknown', message: 'the answer could not be stored' }
+              : next,
+        };
       await sleep(delayMs);
     }
   }
-  return settleAttempt(database, end, next);
 }
+
+/** SQLSTATE classes 22 (data) and 23 (constraint). */
+const isDataFault = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code));
+
+const bare = (end: AttemptEnd): AttemptEnd => ({
+  ...end,
+  status: end.status === 'succeeded' ? 'failed' : end.status,
+  failure: end.failure ?? { kind: 'unknown', message: 'the answer could not be stored' },
+  requestId: null,
+  responseModel: null,
+  usage: null,
+  warnings: [],
+  cost: { nano: null, basis: 'unknown', reason: 'price_fault', price: null },
+});

@@ -55,11 +55,11 @@ export function startDispatcher(context: WorkerContext): Dispatcher {
 export async function dispatchRound(context: WorkerContext): Promise<{ nextMs: number }> {
   const { database, coordination, settings, now } = context;
   if (!(await holdLease(database, 'dispatch', context.lease.id()))) return { nextMs: idleIntervalMs };
-  const targets = await targetsWithBacklog(database);
+  const targets = (await targetsWithBacklog(database)).filter((each) => each.is_due);
   if (targets.length === 0) return { nextMs: idleIntervalMs };
   const windowOf = await windowsOf(coordination, settings());
   const factsOf = targetFacts(settings(), await coordination.pauses());
-  for (const target of targets) {
+  for (const { target } of targets) {
     const facts = factsOf(target);
     const canTake =
       facts.isConfigured && facts.isEnabled && (facts.pausedUntilMs === null || facts.pausedUntilMs <= now());

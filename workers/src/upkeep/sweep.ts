@@ -11,6 +11,7 @@ import {
   closeLostAttempts,
   dispatchedLongAgo,
   forgetExpiredKeys,
+  type LostJob,
   requeueLostJobs,
   returnToBacklog,
 } from '@waybill/shared/store/sweep.ts';
@@ -54,8 +55,13 @@ async function whenHolding(context: WorkerContext, work: () => Promise<void>): P
 
 export async function sweep(context: WorkerContext): Promise<void> {
   const { database, logger, coordination } = context;
-  const lost = await closeLostAttempts(database, batch);
-  const requeued = await requeueLostJobs(database, batch);
+  const lost = await inBatches(() => closeLostAttempts(database, batch));
+  const requeued: LostJob[] = [];
+  await inBatches(async () => {
+    const some = await requeueLostJobs(database, batch);
+    requeued.push(...some);
+    return some.length;
+  });
   for (const job of requeued.filter((each) => each.is_poisoned)) {
     const ended = await failQueuedJob(
       database,
@@ -72,6 +78,13 @@ export async function sweep(context: WorkerContext): Promise<void> {
   }
   await findLostEntries(context);
   await forgetExpiredKeys(database);
+}
+
+/** Repeats until a batch is not full; returns the sum. */
+async function inBatches(work: () => Promise<number>): Promise<number> {
+  let sum = 0;
+  for (let count = batch; count === batch; sum += count) count = await work();
+  return sum;
 }
 
 /** A job marked as dispatched whose entry is gone would wait for ever. */

@@ -108,8 +108,8 @@ async function sendOnce(
   context: WorkerContext,
 ): Promise<DeliveryEnd> {
   const sentAt = new Date(Math.floor(context.now() / 1_000) * 1_000);
-  const secret = await webhookSecretOf(context.database, context.sealer, delivery.tenant_id);
   try {
+    const secret = await webhookSecretOf(context.database, context.sealer, delivery.tenant_id);
     const response = await request(delivery.url, {
       method: 'POST',
       dispatcher: agent,

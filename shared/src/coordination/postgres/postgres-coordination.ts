@@ -10,6 +10,8 @@ export function createPostgresCoordination(database: Database): Coordination {
   const { pool } = database;
   const signals = new EventEmitter<{ signal: [Signal] }>();
   signals.setMaxListeners(0);
+  // Only these are renewed: a permit whose return was lost must be able to expire.
+  const inUse = new Set<string>();
   const free = (target: string) => signals.emit('signal', { type: 'permit_freed', target });
   return {
     async takePermit({ token, entryId, target, workerId, limit }) {
@@ -21,20 +23,25 @@ export function createPostgresCoordination(database: Database): Coordination {
         limit,
         permitLeaseMs,
       ]);
-      return { kind: rows[0]?.is_taken === true ? 'go' : 'wait' };
+      if (rows[0]?.is_taken !== true) return { kind: 'wait' };
+      inUse.add(token);
+      return { kind: 'go' };
     },
     async givePermitBack(token, target) {
+      inUse.delete(token);
       await pool.query('delete from coordination.permits where token = $1', [token]);
       free(target);
     },
     async settlePermit(token, target) {
+      inUse.delete(token);
       await pool.query('select coordination.settle_permit($1, $2)', [token, target]);
       free(target);
     },
-    async renewPermits(workerId) {
+    async renewPermits() {
+      if (inUse.size === 0) return;
       await pool.query(
-        `update coordination.permits set expires_at = clock_timestamp() + make_interval(secs => $2) where worker_id = $1`,
-        [workerId, permitLeaseMs / 1_000],
+        `update coordination.permits set expires_at = clock_timestamp() + make_interval(secs => $2) where token = any($1)`,
+        [[...inUse], permitLeaseMs / 1_000],
       );
     },
     async throughput() {

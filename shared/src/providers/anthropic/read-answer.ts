@@ -1,7 +1,7 @@
 /** Anthropic Messages answers -> canonical, streamed and not. */
 import { type Answer, emptyAnswer, type FinishReason, type ToolCall } from '../../chat/response.ts';
 import type { Failure } from '../../domain/failure.ts';
-import type { Usage } from '../../domain/usage.ts';
+import { consistentUsage, type Usage } from '../../domain/usage.ts';
 import { failure, type ReadResult, type StreamReader } from '../dialect.ts';
 import { classify, errorMessage, readErrorBody } from '../error-body.ts';
 import { asCount, asList, asRecord, asText, asTextOrNull, type Json, parseProviderJson } from '../provider-json.ts';
@@ -64,14 +64,14 @@ export function toUsage(value: unknown): Usage | null {
   if (fresh === null || outputTokens === null) return null;
   const cacheReadTokens = asCount(usage.cache_read_input_tokens) ?? 0;
   const cacheWriteTokens = asCount(usage.cache_creation_input_tokens) ?? 0;
-  return {
+  return consistentUsage({
     inputTokens: fresh + cacheReadTokens + cacheWriteTokens,
     outputTokens,
     cacheReadTokens,
     cacheWriteTokens,
     cacheWrite1hTokens: asCount(asRecord(usage.cache_creation).ephemeral_1h_input_tokens) ?? 0,
     reasoningTokens: asCount(asRecord(usage.output_tokens_details).thinking_tokens) ?? 0,
-  };
+  });
 }
 
 const streamStatus: Readonly<Record<string, number>> = {

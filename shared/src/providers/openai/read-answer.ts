@@ -1,7 +1,7 @@
 /** Chat Completions answers -> canonical, streamed and not. An error inside HTTP 200 is a failure. */
 import { emptyAnswer, type FinishReason, type ToolCall } from '../../chat/response.ts';
 import type { Failure } from '../../domain/failure.ts';
-import type { Usage } from '../../domain/usage.ts';
+import { consistentUsage, type Usage } from '../../domain/usage.ts';
 import { failure, type ReadResult } from '../dialect.ts';
 import { classify, errorMessage, readErrorBody } from '../error-body.ts';
 import { asCount, asList, asRecord, asText, asTextOrNull, type Json } from '../provider-json.ts';
@@ -91,12 +91,12 @@ export function toUsage(value: unknown): Usage | null {
   const outputTokens = asCount(usage.completion_tokens);
   if (inputTokens === null || outputTokens === null) return null;
   const input = asRecord(usage.prompt_tokens_details);
-  return {
+  return consistentUsage({
     inputTokens,
     outputTokens,
     cacheReadTokens: Math.min(inputTokens, asCount(input.cached_tokens) ?? asCount(usage.num_cached_tokens) ?? 0),
     cacheWriteTokens: asCount(input.cache_write_tokens) ?? 0,
     cacheWrite1hTokens: 0,
     reasoningTokens: asCount(asRecord(usage.completion_tokens_details).reasoning_tokens) ?? 0,
-  };
+  });
 }

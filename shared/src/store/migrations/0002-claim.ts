@@ -24,10 +24,11 @@ begin
     on conflict do nothing;
 end $$;
 
--- Five unknown outcomes in a row: the job itself is the likely cause. An aborted attempt says nothing either way.
+-- Five unknown outcomes in a row of this run: the job itself is the likely cause. An aborted attempt says nothing either way.
 create function waybill.is_poisoned(p_job text) returns boolean language sql stable as $$
   select count(*) = 5 and bool_and(status = 'unknown')
-  from (select status from waybill.attempts where job_id = p_job and status <> 'aborted' order by n desc limit 5) last
+  from (select status from waybill.attempts where job_id = p_job and status <> 'aborted'
+    and run = (select run from waybill.jobs where id = p_job) order by n desc limit 5) last
 $$;
 `;
 
@@ -48,10 +49,10 @@ begin
   if j.status = 'in_progress' then
     perform waybill.mark_unknown(p_job, j.attempt, j.tenant_id);
     update waybill.jobs set status = 'queued', claimed_by = null where id = p_job;
-    if waybill.is_poisoned(p_job) then
-      return query select 'poison', j, null::text, null::text;
-      return;
-    end if;
+  end if;
+  if j.attempt >= 5 and waybill.is_poisoned(p_job) then
+    return query select 'poison', j, null::text, null::text;
+    return;
   end if;
   if not (j.require <@ p_labels) then
     return query select 'label', j, null::text, null::text;

@@ -1,7 +1,7 @@
 /** Coordination as SQL functions on UNLOGGED tables; signals stay in memory, because the process is alone. */
 import { EventEmitter } from 'node:events';
 import type { Pause } from '../../routing/target-facts.ts';
-import type { Database } from '../../store/database.ts';
+import type { Database, Pool } from '../../store/database.ts';
 import { type Coordination, permitLeaseMs, type Signal } from '../coordination.ts';
 
 const throughputSeconds = 10;
@@ -10,9 +10,26 @@ export function createPostgresCoordination(database: Database): Coordination {
   const { pool } = database;
   const signals = new EventEmitter<{ signal: [Signal] }>();
   signals.setMaxListeners(0);
+  const publish = (signal: Signal): void => void signals.emit('signal', signal);
+  return {
+    ...createPermits(pool, (target) => publish({ type: 'permit_freed', target })),
+    ...createPauses(pool),
+    async reset() {
+      await pool.query('truncate coordination.permits, coordination.pauses, coordination.throughput');
+    },
+    publish,
+    subscribe(listener) {
+      signals.on('signal', listener);
+      return () => void signals.off('signal', listener);
+    },
+  };
+}
+
+type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'throughput'>;
+
+function createPermits(pool: Pool, onFreed: (target: string) => void): Permits {
   // Only these are renewed: a permit whose return was lost must be able to expire.
   const inUse = new Set<string>();
-  const free = (target: string) => signals.emit('signal', { type: 'permit_freed', target });
   return {
     async takePermit({ token, entryId, target, workerId, limit }) {
       const { rows } = await pool.query('select coordination.take_permit($1, $2, $3, $4, $5, $6) as is_taken', [
@@ -30,12 +47,12 @@ export function createPostgresCoordination(database: Database): Coordination {
     async givePermitBack(token, target) {
       inUse.delete(token);
       await pool.query('delete from coordination.permits where token = $1', [token]);
-      free(target);
+      onFreed(target);
     },
     async settlePermit(token, target) {
       inUse.delete(token);
       await pool.query('select coordination.settle_permit($1, $2)', [token, target]);
-      free(target);
+      onFreed(target);
     },
     async renewPermits() {
       if (inUse.size === 0) return;
@@ -52,6 +69,11 @@ export function createPostgresCoordination(database: Database): Coordination {
       );
       return new Map(rows.map((row) => [row.target as string, row.rate as number]));
     },
+  };
+}
+
+function createPauses(pool: Pool): Pick<Coordination, 'pause' | 'pauses'> {
+  return {
     async pause(scope, kind, untilMs) {
       await pool.query(
         `insert into coordination.pauses (scope, kind, until) values ($1, $2, $3)
@@ -69,14 +91,6 @@ export function createPostgresCoordination(database: Database): Coordination {
           { kind: row.kind as string, untilMs: (row.until as Date).getTime() },
         ]),
       );
-    },
-    async reset() {
-      await pool.query('truncate coordination.permits, coordination.pauses, coordination.throughput');
-    },
-    publish: (signal) => void signals.emit('signal', signal),
-    subscribe(listener) {
-      signals.on('signal', listener);
-      return () => void signals.off('signal', listener);
     },
   };
 }

@@ -249,9 +249,10 @@ test('the window bounds what waits in a queue, whatever the backlog', async () =
 });
 
 test('a start under the lock returns what was dispatched, and knows that the others are dead', async () => {
-  const job = await worker.addJob(['p/m']);
+  const job = await worker.addJob(['p/fresh']);
   const other = await worker.otherWorker();
   await takeOverAlone(worker.database);
+  await keepAlive(worker.database, worker.context.lease.id());
   expect(await worker.readJob(job.id)).toMatchObject({ dispatched_at: null, seq: job.seq + 1 });
   const { rows } = await worker.database.pool.query('select waybill.is_alive($1) as is_alive', [other.id]);
   expect(rows[0]?.is_alive).toBe(false);
@@ -316,4 +317,17 @@ test('a target that was left for a limit is eligible again when the limit is ove
   await dispatchRound(worker.context);
   expect(await worker.readJob(job.id)).toMatchObject({ target: 'q/m' });
   await worker.coordination.reset();
+});
+
+test('a lease that was lost between claim and call makes no call, and costs nothing', async () => {
+  const job = await worker.addJob(['p/m']);
+  const ids = [worker.context.lease.id(), 'wrk_other'];
+  const calls = provider.requests.length;
+  const lost = { ...worker.context, lease: { ...worker.context.lease, id: () => ids.shift() ?? 'wrk_other' } };
+  expect(await runEntry(entryOf(job), entryId(job.id, job.seq), new AbortController().signal, lost)).toMatchObject({
+    kind: 'failed',
+  });
+  expect(provider.requests.length).toBe(calls);
+  expect(await attemptsOf(job.id)).toMatchObject([{ status: 'aborted', cost_nano: '0', cost_basis: 'none' }]);
+  expect(await worker.readJob(job.id)).toMatchObject({ status: 'queued', seq: job.seq + 1 });
 });

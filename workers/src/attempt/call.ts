@@ -6,7 +6,7 @@ import type { ChainSettings, ProviderSettings } from '@waybill/shared/config/set
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { failure } from '@waybill/shared/providers/dialect.ts';
 import { dialectOf } from '@waybill/shared/providers/dialects.ts';
-import type { CallMeta, CallResult, Timeouts, Transport } from '@waybill/shared/providers/transport.ts';
+import type { CallMeta, CallResult, StopReason, Timeouts } from '@waybill/shared/providers/transport.ts';
 import { attribute, providerName } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
 import type { WorkerContext } from '../worker-context.ts';
@@ -23,6 +23,8 @@ export interface CallRequest {
   readonly chain: ChainSettings;
   readonly request: ChatRequest;
   readonly attemptTimeoutMs: number | null;
+  /** Under whose lease the job was claimed. */
+  readonly workerId: string;
 }
 
 export interface Called {
@@ -50,7 +52,7 @@ export function callTarget(call: CallRequest, context: WorkerContext): Promise<C
 /** A fault of ours must not leave the attempt open: it ends as `unknown`, and counts. */
 async function sendGuarded(call: CallRequest, model: string, context: WorkerContext): Promise<Called> {
   try {
-    return await send(call, model, context.transportOf(call.provider.id), context.calls);
+    return await send(call, model, context);
   } catch (error) {
     context.logger.error(
       { err: error, job_id: call.jobId, attempt: call.attempt },
@@ -64,12 +66,7 @@ async function sendGuarded(call: CallRequest, model: string, context: WorkerCont
   }
 }
 
-async function send(
-  call: CallRequest,
-  model: string,
-  transport: Transport,
-  calls: WorkerContext['calls'],
-): Promise<Called> {
+async function send(call: CallRequest, model: string, { transportOf, calls, lease }: WorkerContext): Promise<Called> {
   const dialect = dialectOf(call.provider.dialect);
   const stream = shouldStream(call.request);
   const written = dialect.writeRequest({
@@ -86,9 +83,19 @@ async function send(
   }
   const timeouts = timeoutsOf(call);
   const running = calls.open(call.jobId);
+  // The lease may have been lost between the claim and here, and others may have the job by now.
+  if (lease.id() !== call.workerId) running.stop('lost_lease');
+  if (running.signal.aborted) {
+    running.close();
+    return { result: { kind: 'stopped', reason: running.signal.reason as StopReason, meta: notSent }, warnings: [] };
+  }
   const timer = setTimeout(() => running.stop('total_timeout'), timeouts.totalMs);
   try {
-    const result = await transport.call(written.http, dialect, { stream, timeouts, signal: running.signal });
+    const result = await transportOf(call.provider.id).call(written.http, dialect, {
+      stream,
+      timeouts,
+      signal: running.signal,
+    });
     return { result: totalTimeoutAsFailure(result), warnings: written.http.warnings };
   } finally {
     clearTimeout(timer);

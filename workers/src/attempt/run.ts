@@ -130,6 +130,7 @@ async function attemptOnce(
       chain,
       request,
       attemptTimeoutMs: job.attempt_timeout_ms,
+      workerId: job.claimed_by ?? '',
     },
     context,
   );

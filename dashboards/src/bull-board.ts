@@ -16,6 +16,9 @@ import { type RequestHandler, type Response, Router } from 'express';
 
 export const bullBoardPath = '/admin/queues';
 
+const contentSecurityPolicy =
+  "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
 export interface BullBoardOptions {
   readonly queues: QueueBackend;
   readonly database: Database;
@@ -29,10 +32,17 @@ export function bullBoardRouter({ queues, database, callerOf }: BullBoardOptions
   const board = createBullBoard({
     queues: [],
     serverAdapter: adapter,
-    options: { uiConfig: { boardTitle: 'Waybill queues' } },
+    options: {
+      uiConfig: { boardTitle: 'Waybill queues', hideRedisDetails: true, hideDocsLink: true, showWorkers: false },
+    },
   });
   const shown = new Map<string, BullMQAdapter>();
   const router = Router();
+  router.use((_request, response, next) => {
+    // The page would fetch its fonts from another host: who looks at the queues is nobody else's business.
+    response.set('content-security-policy', contentSecurityPolicy);
+    next();
+  });
   router.use(basicAuth(callerOf));
   router.use(async (request, _response, next) => {
     // The page polls: descriptions follow the backlog, and queues opened since the start appear.

@@ -94,7 +94,7 @@ function startWorker(
     // Three parameters: BullMQ counts them, and makes a signal only then.
     async (entry: Job, token, signal) => {
       const outcome = await handler(entry.data, entry.id ?? '', signal ?? new AbortController().signal);
-      if (outcome.kind === 'failed') throw new UnrecoverableError(outcome.note);
+      if (outcome.kind === 'failed') throw noted(outcome.note);
       if (outcome.kind === 'done') return outcome.note;
       await entry.moveToDelayed(Date.now() + outcome.delayMs, token);
       throw new DelayedError();
@@ -103,4 +103,11 @@ function startWorker(
   );
   worker.on('error', (error) => report(error, name));
   return { close: () => worker.close() };
+}
+
+/** Bull Board prints the stack of a failed entry: the note is the story, and our own frames are none of it. */
+function noted(note: string): UnrecoverableError {
+  const error = new UnrecoverableError(note);
+  error.stack = note;
+  return error;
 }

@@ -28,7 +28,10 @@ if (isTooOld && !existsSync(installed)) {
 }
 const [command, ...args] = process.argv.slice(2);
 const path = [existsSync(installed) ? installed : dirname(process.execPath), join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
-const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, PATH: path, Path: path }, shell: process.platform === 'win32' });
+const env = { ...process.env, PATH: path, Path: path };
+// Compiled code is kept between starts: a quarter second less each time. Not for tests: it blurs their coverage.
+if (command === 'node') env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'node');
+const child = spawn(command, args, { stdio: 'inherit', env, shell: process.platform === 'win32' });
 
 // A terminal sends Ctrl-C to both; `kill` and supervisors speak to this process alone.
 process.on('SIGINT', () => undefined);

@@ -15,7 +15,7 @@ function cpuUntilReady(script: string, args: readonly string[], env: NodeJS.Proc
   const child = fork(script, args, {
     execArgv: ['--import', report],
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env },
   });
   return new Promise((resolve, reject) => {
     child.stdout?.once('data', () => child.send('cpu'));

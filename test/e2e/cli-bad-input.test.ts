@@ -7,10 +7,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { addApiKey, defaultTenantId } from '@waybill/shared/store/tenants.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startCli } from '../support/running-cli.ts';
 import { type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { startWaybill, type TestWaybill } from '../support/waybill.ts';
-import { type CommandResult, runCli } from '../support/waybill-process.ts';
+import { type CommandResult, runCli, startCli } from '../support/waybill-process.ts';
 
 let waybill: TestWaybill;
 let provider: ScriptedProvider;

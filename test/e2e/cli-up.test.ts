@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@waybill/producer/client/client.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startCli } from '../support/running-cli.ts';
 import { type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { eventually, whenFinal } from '../support/waybill.ts';
-import { runCli, startWaybillProcess } from '../support/waybill-process.ts';
+import { runCli, startCli, startWaybillProcess } from '../support/waybill-process.ts';
 
 let root: string;
 let directory: string;

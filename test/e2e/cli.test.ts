@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobJson } from '@waybill/producer/job-json.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startCli } from '../support/running-cli.ts';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { answer, startScriptedReceiver } from '../support/scripted-receiver.ts';
 import { eventually, startWaybill, type TestWaybill, whenFinal } from '../support/waybill.ts';
-import { bareEnvironment, type CommandResult, cliPath, runCli } from '../support/waybill-process.ts';
+import { bareEnvironment, type CommandResult, cliPath, runCli, startCli } from '../support/waybill-process.ts';
 
 let waybill: TestWaybill;
 let provider: ScriptedProvider;

@@ -84,17 +84,18 @@ function firstLine(child: ChildProcess, errors: () => string): Promise<{ url: st
   });
 }
 
-export interface CommandResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+/** A command that a test watches while it runs: to signal it, to close its output, to feed it without an end. */
+export interface RunningCli {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-/** Runs one command to its end. */
-export async function runCli(
+export function startCli(
   args: readonly string[],
-  options: { environment?: NodeJS.ProcessEnv; input?: string | Buffer; cwd?: string } = {},
-): Promise<CommandResult> {
+  options: { environment?: NodeJS.ProcessEnv; cwd?: string } = {},
+): RunningCli {
   const child = spawn(process.execPath, [cliPath, ...args], {
     env: bareEnvironment(options.environment),
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -109,7 +110,30 @@ export async function runCli(
     stderr += chunk.toString('utf8');
   });
   child.stdin.on('error', () => undefined); // A command may end without reading its input.
-  child.stdin.end(options.input ?? '');
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, stdout, stderr };
+  return {
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    ended: once(child, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+    })),
+  };
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one command to its end. */
+export async function runCli(
+  args: readonly string[],
+  { input, ...options }: { environment?: NodeJS.ProcessEnv; input?: string | Buffer; cwd?: string } = {},
+): Promise<CommandResult> {
+  const running = startCli(args, options);
+  running.child.stdin?.end(input ?? '');
+  const { code } = await running.ended;
+  return { code, stdout: running.stdout(), stderr: running.stderr() };
 }

@@ -4,7 +4,6 @@
  * No dashes and no colons: BullMQ refuses ids with a colon, and a double click selects the whole id.
  */
 import { v7 as uuidv7 } from 'uuid';
-import { z } from 'zod';
 
 export const idPrefixes = ['job', 'batch', 'ten', 'key', 'whe', 'whd', 'wrk', 'req'] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
@@ -13,8 +12,6 @@ export type IdPrefix = (typeof idPrefixes)[number];
 export function newId(prefix: IdPrefix): string {
   return `${prefix}_${uuidv7().replaceAll('-', '')}`;
 }
-
-export const jobIdSchema = z.string().regex(/^job_[0-9a-f]{32}$/);
 
 /** True for a string of the form our own ids have; anything else can be answered with 404 without a query. */
 export function isId(prefix: IdPrefix, value: string): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { classify, type ErrorBody, type ErrorRow, errorMessage, isFailureKind, readErrorBody } from './error-body.ts';
+import { classify, type ErrorBody, type ErrorRow, errorMessage, readErrorBody } from './error-body.ts';
 
 const empty = { code: '', type: '', detail: '', param: '' };
 const read = (body: unknown) => readErrorBody(typeof body === 'string' ? body : JSON.stringify(body));
@@ -139,12 +139,4 @@ describe('errorMessage', () => {
   ])('%s', ([, change, expected]) => {
     expect(errorMessage(400, { ...empty, text: '', ...change })).toBe(expected);
   });
-});
-
-test.for([
-  ['rate_limit', true],
-  ['expired', false],
-  ['', false],
-] as const)('"%s" is a failure kind: %s', ([value, expected]) => {
-  expect(isFailureKind(value)).toBe(expected);
 });

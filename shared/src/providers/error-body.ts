@@ -4,7 +4,7 @@
  * Only these short, structured fields leave this file: error texts echo prompts and keys, so a stored message is
  * made from our own words, the status and the code.
  */
-import { type FailureKind, failureKinds } from '../domain/failure.ts';
+import type { FailureKind } from '../domain/failure.ts';
 
 export interface ErrorBody {
   /** `error.code`, `error.type` and `error.details.error_code` in lower case; empty when absent. */
@@ -101,5 +101,3 @@ export function errorMessage(status: number, body: ErrorBody): string {
   );
   return code === undefined ? `HTTP ${status}` : `HTTP ${status} ${code}`;
 }
-
-export const isFailureKind = (value: string): value is FailureKind => (failureKinds as string[]).includes(value);

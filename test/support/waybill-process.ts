@@ -1,13 +1,27 @@
 /** Waybill as users run it: `waybill up` in a process of its own, that a test may kill. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@waybill/producer/client/client.ts';
+import { afterAll } from 'vitest';
 
 export const cliPath = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
+
+/** Commands that still run: a test that fails before it stops its own must not leave it behind. */
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+function start(args: readonly string[], options: SpawnOptions): ChildProcess {
+  const child = spawn(process.execPath, [cliPath, ...args], options);
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
 
 export interface WaybillProcess {
   readonly url: string;
@@ -37,7 +51,7 @@ export async function startWaybillProcess(
   const file = join(directory, 'waybill.yaml');
   await writeFile(file, JSON.stringify(config));
   const data = join(directory, 'data');
-  const child = spawn(process.execPath, [cliPath, 'up', '--json'], {
+  const child = start(['up', '--json'], {
     env: bareEnvironment({
       WAYBILL_CONFIG: file,
       WAYBILL_DATA_DIR: data,
@@ -96,20 +110,20 @@ export function startCli(
   args: readonly string[],
   options: { environment?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): RunningCli {
-  const child = spawn(process.execPath, [cliPath, ...args], {
+  const child = start(args, {
     env: bareEnvironment(options.environment),
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout?.on('data', (chunk: Buffer) => {
     stdout += chunk.toString('utf8');
   });
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk.toString('utf8');
   });
-  child.stdin.on('error', () => undefined); // A command may end without reading its input.
+  child.stdin?.on('error', () => undefined); // A command may end without reading its input.
   return {
     child,
     stdout: () => stdout,

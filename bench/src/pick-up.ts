@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedServer } from '@waybill/cli/embedded-server.ts';
+import { startServer } from '@waybill/cli/server.ts';
 import { createClient } from '@waybill/producer/client/client.ts';
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
@@ -42,7 +42,8 @@ export async function benchPickUp(rounds: number): Promise<string[]> {
     parsed.environment,
     'the benchmark',
   );
-  const server = await startEmbeddedServer({
+  const server = await startServer({
+    role: 'up',
     settings,
     environment: parsed.environment,
     directory: join(directory, 'data'),

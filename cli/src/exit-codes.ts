@@ -25,6 +25,13 @@ const ofProblem: Partial<Record<ProblemCode, number>> = {
   invalid_config: exitCode.config,
   not_supported_yet: exitCode.config,
   server_unreachable: exitCode.unavailable,
+  redis_unsafe: exitCode.config,
+  redis_unavailable: exitCode.unavailable,
+  database_unavailable: exitCode.unavailable,
+  database_too_old: exitCode.config,
+  schema_newer: exitCode.config,
+  clock_skew: exitCode.config,
+  master_key_mismatch: exitCode.config,
 };
 
 export function exitCodeOf(error: unknown): number {

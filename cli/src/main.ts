@@ -5,7 +5,9 @@ import { Command, CommanderError } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
 import { jobsCommand } from './commands/jobs.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { notBuiltCommands } from './commands/not-built.ts';
+import { apiCommand, dashboardsCommand, workerCommand } from './commands/servers.ts';
 import { upCommand } from './commands/up.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
 import { exitCode, exitCodeOf } from './exit-codes.ts';
@@ -27,6 +29,10 @@ const program = new Command('waybill')
 
 for (const command of [
   upCommand(),
+  apiCommand(),
+  workerCommand(),
+  dashboardsCommand(),
+  migrateCommand(),
   demoCommand(),
   enqueueCommand(),
   jobsCommand(),

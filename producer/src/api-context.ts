@@ -1,6 +1,7 @@
 /** What the routes share. Lifetimes belong to `main.ts`. */
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { FleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
 import type { Sealer } from '@waybill/shared/security/seal.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
@@ -14,6 +15,7 @@ export interface ApiContext {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  readonly fleet: FleetView;
   readonly settings: () => Settings;
   readonly sealer: Sealer;
   readonly authenticator: Authenticator;

@@ -9,6 +9,7 @@ import type { Span } from '@opentelemetry/api';
 import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { FleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
@@ -16,6 +17,7 @@ import { faultsOf } from '@waybill/shared/domain/strict-object.ts';
 import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
 import { windowSize } from '@waybill/shared/routing/window.ts';
+import { collectTick } from '@waybill/shared/store/collect-tick.ts';
 import type { Database, Trx } from '@waybill/shared/store/database.ts';
 import {
   findAnswer,
@@ -26,11 +28,10 @@ import {
 } from '@waybill/shared/store/idempotency.ts';
 import { insertJobs, type NewJob } from '@waybill/shared/store/insert-jobs.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
-import { endpointFor } from '@waybill/shared/store/webhook-endpoints.ts';
+import { createEndpointFinder } from '@waybill/shared/store/webhook-endpoints.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, traceIdOf, traceparentOf } from '@waybill/shared/telemetry/tracing.ts';
-import { collectTick } from './collect-tick.ts';
 import { type JobJson, toJobJson } from './job-json.ts';
 import { type JobRequest, parseJobRequest } from './job-request.ts';
 import { problemOf } from './problems.ts';
@@ -39,12 +40,14 @@ import { resolveJob } from './resolve-job.ts';
 
 export const maxBulkJobs = 1_000;
 const maxGroup = 200;
+const maxStatements = 2;
 const addTimeoutMs = 2_000;
 
 export interface EnqueueDeps {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  readonly fleet: FleetView;
   readonly settings: () => Settings;
   readonly receivers: Receivers;
   readonly logger: Logger;
@@ -64,14 +67,17 @@ export interface Enqueue {
 
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
   const { database } = deps;
-  const turns = { count: 0 };
-  const insertInTick = collectTick((jobs: readonly NewJob[]) => insert(database.kysely, jobs, deps), maxGroup);
+  const shared: Shared = { turns: 0, endpointFor: createEndpointFinder(database.kysely) };
+  const insertInTick = collectTick((jobs: readonly NewJob[]) => insert(database.kysely, jobs, deps), {
+    maxItems: maxGroup,
+    maxInFlight: maxStatements,
+  });
   return {
     one: (tenantId, body, key) =>
       inEnqueueSpan(tenantId, 1, async (span) => {
         const known = await storedAnswer(database, key);
         if (known) return known;
-        const resolve = await createResolver(tenantId, null, span, turns, deps);
+        const resolve = await createResolver(tenantId, null, span, shared, deps);
         const job = await resolve(parse(body, ''), '');
         const answerOf = (rows: readonly JobRow[]) => JSON.stringify(rows.map(toNewJobJson)[0]);
         if (key !== null) return storeAndRing([job], key, answerOf, null, deps);
@@ -85,7 +91,7 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
         if (known) return known;
         const requests = parseBulk(body);
         const batch = { id: newId('batch'), total: requests.length };
-        const resolve = await createResolver(tenantId, batch.id, span, turns, deps);
+        const resolve = await createResolver(tenantId, batch.id, span, shared, deps);
         const jobs: NewJob[] = [];
         for (const [index, request] of requests.entries()) jobs.push(await resolve(request, `jobs[${index}].`));
         const answerOf = (rows: readonly JobRow[]) =>
@@ -95,15 +101,22 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
   };
 }
 
+/** What all requests share. */
+interface Shared {
+  /** Counts the jobs, for `round_robin`. */
+  turns: number;
+  readonly endpointFor: ReturnType<typeof createEndpointFinder>;
+}
+
 /** Resolves the jobs of one request: the state of the targets is read once, each receiver is checked once. */
 async function createResolver(
   tenantId: string,
   batchId: string | null,
   span: Span,
-  turns: { count: number },
+  shared: Shared,
   deps: EnqueueDeps,
 ): Promise<(job: JobRequest, path: string) => Promise<NewJob>> {
-  const { database, receivers, coordination } = deps;
+  const { receivers, fleet } = deps;
   const endpoints = new Map<string, string>();
   const context = {
     tenantId,
@@ -112,20 +125,20 @@ async function createResolver(
     traceId: traceIdOf(span),
     traceparent: traceparentOf(span),
     settings: deps.settings(),
-    pauses: await coordination.pauses(),
+    pauses: (await fleet.read()).pauses,
     nowMs: Date.now(),
   };
   const endpointIdOf = async (url: string, param: string): Promise<string> => {
     const known = endpoints.get(url);
     if (known !== undefined) return known;
-    const { id } = await endpointFor(database.kysely, tenantId, await receivers.check(url, param));
+    const id = await shared.endpointFor(tenantId, await receivers.check(url, param));
     endpoints.set(url, id);
     return id;
   };
   return async (job, path) => {
-    turns.count += 1;
+    shared.turns += 1;
     try {
-      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: turns.count });
+      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: shared.turns });
       // Last, because it writes: a job that is refused leaves no endpoint behind.
       return job.webhookUrl === null
         ? resolved
@@ -252,8 +265,10 @@ export const keyReused = (): Problem =>
     { param: 'idempotency-key' },
   );
 
-function insert(db: Database['kysely'], jobs: readonly NewJob[], { settings }: EnqueueDeps): Promise<JobRow[]> {
-  const windows = new Map(jobs.map((job) => [job.target, windowAtSubmit(job.target, settings())]));
+function insert(db: Database['kysely'], jobs: readonly NewJob[], { settings, queues }: EnqueueDeps): Promise<JobRow[]> {
+  // Without a queue nothing is marked: the dispatcher will, when there is one.
+  const sizeOf = (target: string) => (queues.isReachable() ? windowAtSubmit(target, settings()) : 0);
+  const windows = new Map(jobs.map((job) => [job.target, sizeOf(job.target)]));
   return insertJobs(db, jobs, windows);
 }
 

@@ -5,8 +5,10 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
+import { listen } from '@waybill/shared/http/listen.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
 import type { ReceiverPolicy } from '@waybill/shared/security/receiver-address.ts';
 import type { Sealer } from '@waybill/shared/security/seal.ts';
@@ -62,11 +64,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const self = () => ({ host: options.host, port: (server.address() as AddressInfo | null)?.port ?? 0 });
   const authenticator = createAuthenticator(options.database, options.adminKey);
   const receivers = createReceivers(options.receivers, self);
+  const fleet = createFleetView(options.coordination, (error) =>
+    options.logger.warn({ err: error }, 'what the fleet knows could not be read'),
+  );
   const app = createApp(
     {
       ...options,
       authenticator,
-      enqueue: createEnqueue({ ...options, receivers }),
+      fleet,
+      enqueue: createEnqueue({ ...options, receivers, fleet }),
       cursors: createCursors(createHmac('sha256', options.masterKey).update('cursors').digest()),
       waiter: createWaiter(options.coordination),
       isStopping: () => isStopping,
@@ -82,38 +88,14 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // An expectation nobody knows is ignored, as RFC 9110 allows; Node's own 417 has no body.
   server.on('checkExpectation', app);
   server.on('clientError', answerClientError);
-  await listen(server, options.host, options.port);
-  const { port } = self();
+  const listening = await listen(server, options.host, options.port);
   return {
-    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
-    async stop(graceMs) {
+    url: listening.url,
+    stop(graceMs) {
       isStopping = true;
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const force = setTimeout(() => server.closeAllConnections(), graceMs);
-      await closed;
-      clearTimeout(force);
+      return listening.stop(graceMs);
     },
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why =
-        cause.code === 'EADDRINUSE'
-          ? 'another program listens there'
-          : cause.code === 'EACCES'
-            ? 'ports below 1024 need more rights'
-            : String(cause.code);
-      reject(
-        new Problem('port_in_use', `Cannot listen on ${host}:${port}: ${why}. Set WAYBILL_PORT to another port`, {
-          cause,
-        }),
-      );
-    });
-    server.listen(port, host, () => resolve());
-  });
 }
 
 function refuseContinue(response: ServerResponse): void {

@@ -26,22 +26,32 @@ export function createReceivers(policy: ReceiverPolicy, self: () => { host: stri
     remembered.set(hostname, { isAllowed, untilMs: Date.now() + rememberMs });
     return isAllowed;
   };
+  const checked = new Map<string, { href: string; untilMs: number }>();
+  const check = async (text: string, param: string): Promise<string> => {
+    const href = parseReceiverUrl(text, policy, param);
+    const url = new URL(href);
+    const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+    const own = self();
+    if (port === own.port && isSelf(url.hostname, own.host)) {
+      throw new Problem('url_self', 'Cannot send webhooks to this address: it is this server itself', { param });
+    }
+    if (!(await isAllowedHost(url.hostname.replace(/^\[|\]$/g, '')))) {
+      throw new Problem(
+        'url_private_address',
+        `Cannot send webhooks to this address: ${url.hostname.slice(0, 80)} resolves to a private address; add its network to webhooks.allow_networks to allow it`,
+        { param },
+      );
+    }
+    return href;
+  };
   return {
     async check(text, param) {
-      const href = parseReceiverUrl(text, policy, param);
-      const url = new URL(href);
-      const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-      const own = self();
-      if (port === own.port && isSelf(url.hostname, own.host)) {
-        throw new Problem('url_self', 'Cannot send webhooks to this address: it is this server itself', { param });
-      }
-      if (!(await isAllowedHost(url.hostname.replace(/^\[|\]$/g, '')))) {
-        throw new Problem(
-          'url_private_address',
-          `Cannot send webhooks to this address: ${url.hostname.slice(0, 80)} resolves to a private address; add its network to webhooks.allow_networks to allow it`,
-          { param },
-        );
-      }
+      // The same address comes with job after job.
+      const known = checked.get(text);
+      if (known && known.untilMs > Date.now()) return known.href;
+      const href = await check(text, param);
+      if (checked.size >= rememberedHosts) checked.clear();
+      checked.set(text, { href, untilMs: Date.now() + rememberMs });
       return href;
     },
   };

@@ -207,7 +207,9 @@ describe('a configuration with faults', () => {
     ['WAYBILL_PORT', '70000'],
     ['WAYBILL_HOST', 'not an address'],
     ['LOG_LEVEL', 'loud'],
-    ['DATABASE_URL', 'postgres://user:canary-password@db/x'],
+    ['DATABASE_URL', 'mysql://user:canary-password@db/x'],
+    ['REDIS_URL', 'http://:canary-password@redis'],
+    ['REDIS_URL', 'redis://:canary-password@redis:6379/0'],
     ['WAYBILL_MASTER_KEY', 'canary-too-short'],
   ] as const)('%s=%s in the environment exits with 78, and is named', async ([name, value]) => {
     const result = await up('{}', { [name]: value });

@@ -67,7 +67,20 @@ const jobsOf = async (batchId: string): Promise<JobJson[]> =>
   (await waybill.client.list({ batch_id: batchId, limit: '100' })).data.toReversed();
 
 describe('--help', () => {
-  const commands = ['up', 'demo', 'enqueue', 'jobs get', 'jobs list', 'jobs cancel', 'jobs retry', 'webhooks secret'];
+  const commands = [
+    'up',
+    'api',
+    'worker',
+    'dashboards',
+    'migrate',
+    'demo',
+    'enqueue',
+    'jobs get',
+    'jobs list',
+    'jobs cancel',
+    'jobs retry',
+    'webhooks secret',
+  ];
   test.for([...commands, ''])('of "waybill %s" shows examples', async (command) => {
     const result = await cli([...command.split(' ').filter((word) => word !== ''), '--help']);
     expect(result).toMatchObject({ code: 0, stderr: '' });
@@ -77,9 +90,21 @@ describe('--help', () => {
 
   test('the list of commands names every command of the design; later ones say so', async () => {
     const { stdout } = await cli(['--help']);
-    for (const name of ['up', 'demo', 'enqueue', 'jobs', 'webhooks', 'worker', 'batch', 'costs'])
-      expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
-    const later = await cli(['worker', '--json']);
+    const names = [
+      'up',
+      'api',
+      'worker',
+      'dashboards',
+      'migrate',
+      'demo',
+      'enqueue',
+      'jobs',
+      'webhooks',
+      'batch',
+      'costs',
+    ];
+    for (const name of names) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+    const later = await cli(['batch', '--json']);
     expect(later.code).toBe(78);
     expect(JSON.parse(later.stdout)).toMatchObject({ error: { code: 'not_supported_yet' } });
   });

@@ -1,12 +1,15 @@
 /** One step at a time: stale entries, dead workers, lost entries, late answers, poison, paused and vanished targets. */
+import { randomUUID } from 'node:crypto';
 import { entryId } from '@waybill/shared/domain/ids.ts';
+import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
-import { claimJob } from '@waybill/shared/store/claim.ts';
+import { claimJobs } from '@waybill/shared/store/claim.ts';
+import { swapEpoch } from '@waybill/shared/store/epochs.ts';
 import { cancelJob } from '@waybill/shared/store/job-end.ts';
-import { settleAttempt } from '@waybill/shared/store/settle.ts';
+import { type Settlement, settleAttempts } from '@waybill/shared/store/settle.ts';
 import { takeOverAlone } from '@waybill/shared/store/workers.ts';
 import { runEntry } from '@waybill/workers/attempt/run.ts';
-import { dispatchRound } from '@waybill/workers/dispatch/dispatcher.ts';
+import { createDispatchState, dispatchRound } from '@waybill/workers/dispatch/dispatcher.ts';
 import { sweep } from '@waybill/workers/upkeep/sweep.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
@@ -45,15 +48,19 @@ const entryOf = (job: { id: string; seq: number; target: string }) => ({
 });
 const run = (job: { id: string; seq: number; target: string }) =>
   runEntry(entryOf(job), entryId(job.id, job.seq), new AbortController().signal, worker.context);
-const claimAs = (job: { id: string; seq: number; target: string }, workerId: string) =>
-  claimJob(worker.database, {
-    jobId: job.id,
-    seq: job.seq,
-    target: job.target,
-    workerId,
-    labels: [],
-    credential: null,
-  });
+const claimAs = async (job: { id: string; seq: number; target: string }, workerId: string) => {
+  const epoch = await worker.context.epochs.of(splitTarget(job.target).provider);
+  const request = { jobId: job.id, seq: job.seq, target: job.target, workerId, labels: [], credential: null };
+  const [claim] = await claimJobs(worker.database, [{ ...request, permit: randomUUID(), epoch }]);
+  if (!claim) throw new Error('a claim was not answered');
+  return claim;
+};
+const dispatch = () => dispatchRound(worker.context, createDispatchState(worker.context));
+/** Forgets pauses in the store and in what was read of it. */
+const forgetPauses = async () => {
+  await worker.coordination.reset();
+  worker.context.fleet.forget();
+};
 const attemptsOf = async (id: string) =>
   (
     await worker.database.pool.query(
@@ -134,9 +141,8 @@ test('a late answer corrects the ledger, and changes nothing else', async () => 
     warnings: [],
     cost: { nano: 77n, basis: 'computed' as const, reason: null, price: null },
   };
-  expect(await settleAttempt(worker.database, end, { kind: 'succeed', output: '{"late":true}' })).toEqual({
-    kind: 'fence_lost',
-  });
+  const late: Settlement = { end, next: { kind: 'succeed', output: '{"late":true}' }, telling: null };
+  expect(await settleAttempts(worker.database, [late])).toEqual([{ kind: 'fence_lost' }]);
   expect(await attemptsOf(job.id)).toMatchObject([
     { n: 1, status: 'superseded', cost_nano: '77' },
     { n: 2, status: 'succeeded' },
@@ -152,7 +158,7 @@ test('a late answer corrects the ledger, and changes nothing else', async () => 
   const output = await worker.database.pool.query('select output from waybill.payloads where job_id = $1', [job.id]);
   expect(output.rows[0]?.output).not.toContain('late');
   // The same settle again, as after a lost connection: nothing more.
-  await settleAttempt(worker.database, end, { kind: 'succeed', output: '{"late":true}' });
+  expect(await settleAttempts(worker.database, [late])).toEqual([{ kind: 'fence_lost' }]);
   expect(
     (await worker.database.pool.query('select 1 from waybill.ledger where job_id = $1 and attempt = 1', [job.id])).rows,
   ).toHaveLength(2);
@@ -203,14 +209,39 @@ test('a credential that was refused pauses its provider for everyone, and the ba
   expect(await run(refused)).toMatchObject({ kind: 'failed', note: expect.stringMatching(/^fallback -> q\/m: auth/) });
   const waiting = await worker.addJob(['p/m', 'q/m'], { isDispatched: false });
   const alone = await worker.addJob(['p/m'], { isDispatched: false });
-  await dispatchRound(worker.context);
+  await dispatch();
   expect(await worker.readJob(waiting.id)).toMatchObject({ target: 'q/m', seq: waiting.seq + 1 });
   expect(await worker.readJob(alone.id)).toMatchObject({
     target: 'p/m',
     waiting_reason: 'recovery',
     dispatched_at: null,
   });
-  await worker.coordination.reset();
+  await forgetPauses();
+});
+
+test('an entry whose target is paused by the time it is picked up goes back to the backlog without a call', async () => {
+  const job = await worker.addJob(['p/m']);
+  await worker.coordination.pause('provider:p', 'region', Date.now() + 60_000);
+  worker.context.fleet.forget();
+  const calls = provider.requests.length;
+  expect(await run(job)).toEqual({ kind: 'done', note: expect.stringContaining('returned to the backlog') });
+  expect(provider.requests.length).toBe(calls);
+  expect(await worker.readJob(job.id)).toMatchObject({ status: 'queued', seq: job.seq + 1, dispatched_at: null });
+  expect(await attemptsOf(job.id)).toEqual([]);
+  await forgetPauses();
+});
+
+test('a permit of an epoch that is over claims nothing; the job is tried again at once', async () => {
+  // A first call, so that the store holds the epoch whatever ran before this test.
+  expect(await run(await worker.addJob(['p/m']))).toEqual({ kind: 'done', note: 'succeeded' });
+  const job = await worker.addJob(['p/m']);
+  const before = await worker.context.epochs.of('p');
+  expect(await swapEpoch(worker.database, 'p', before, randomUUID())).toBe(true);
+  expect(await swapEpoch(worker.database, 'p', before, randomUUID()), 'one process wins').toBe(false);
+  expect(await run(job)).toMatchObject({ kind: 'delay' });
+  expect(await attemptsOf(job.id)).toEqual([]);
+  expect(await run(job)).toEqual({ kind: 'done', note: 'succeeded' });
+  expect(await worker.context.epochs.of('p')).not.toBe(before);
 });
 
 test('jobs of a provider that is switched off go to the next target, or wait where they are', async () => {
@@ -218,7 +249,7 @@ test('jobs of a provider that is switched off go to the next target, or wait whe
   await run(moves);
   expect(await worker.readJob(moves.id)).toMatchObject({ dispatched_at: null, seq: moves.seq + 1 });
   const stays = await worker.addJob(['off/m'], { isDispatched: false });
-  await dispatchRound(worker.context);
+  await dispatch();
   expect(await worker.readJob(moves.id)).toMatchObject({ target: 'p/m' });
   expect(await worker.readJob(stays.id)).toMatchObject({ target: 'off/m', waiting_reason: 'paused' });
 });
@@ -234,18 +265,26 @@ test('a label that a target lost since the job was accepted is missed in the cla
   expect(await attemptsOf(nowhere.id), 'no call was made').toEqual([]);
 });
 
-test('the window bounds what waits in a queue, whatever the backlog', async () => {
+test('the window bounds what waits in a queue, whatever the backlog, and keeps places for interactive jobs', async () => {
+  const dispatched = async () => {
+    const { rows } = await worker.database.pool.query(
+      `select priority, count(*)::int as n from waybill.jobs where target = 'q/bounded' and dispatched_at is not null group by priority order by priority`,
+    );
+    return rows;
+  };
   for (let n = 0; n < 200; n += 1) await worker.addJob(['q/bounded'], { isDispatched: false });
-  await dispatchRound(worker.context);
-  const { rows } = await worker.database.pool.query(
-    `select count(*)::int as n from waybill.jobs where target = 'q/bounded' and dispatched_at is not null`,
-  );
-  expect(rows[0]?.n).toBe(64);
-  await dispatchRound(worker.context);
-  const again = await worker.database.pool.query(
-    `select count(*)::int as n from waybill.jobs where target = 'q/bounded' and dispatched_at is not null`,
-  );
-  expect(again.rows[0]?.n).toBe(64);
+  await dispatch();
+  // 64 places for 32 calls at once; a tenth of them, rounded up, is for interactive jobs alone.
+  expect(await dispatched()).toEqual([{ priority: 1, n: 57 }]);
+  await dispatch();
+  expect(await dispatched()).toEqual([{ priority: 1, n: 57 }]);
+  for (let n = 0; n < 20; n += 1) await worker.addJob(['q/bounded'], { isDispatched: false, priority: 0 });
+  await dispatch();
+  await dispatch();
+  expect(await dispatched()).toEqual([
+    { priority: 0, n: 7 },
+    { priority: 1, n: 57 },
+  ]);
 });
 
 test('a start under the lock returns what was dispatched, and knows that the others are dead', async () => {
@@ -272,28 +311,24 @@ test('usage that does not add up, or no ledger could hold, does not keep an atte
 });
 
 test('a permit whose return was lost expires, while those in use are renewed', async () => {
-  const take = (token: string) =>
-    worker.coordination.takePermit({
-      token,
-      entryId: token,
-      target: 'p/one',
-      workerId: worker.context.lease.id(),
-      limit: 1,
-    });
-  expect((await take('lost')).kind).toBe('go');
-  await worker.coordination.settlePermit('lost', 'p/one');
+  const epoch = await worker.context.epochs.of('p');
+  await worker.coordination.restore('p', epoch, []);
+  const permit = (token: string) => ({ token, target: 'p/one', limits: { concurrency: 1 }, epoch });
+  const take = (token: string) => worker.coordination.takePermit(permit(token));
+  expect(await take('lost')).toEqual({ kind: 'go' });
+  expect(await take('other')).toMatchObject({ kind: 'wait' });
+  await worker.coordination.settlePermit({ ...permit('lost'), tenantId: 'ten_default', estimated: 10, used: 10 });
   await worker.database.pool.query(
-    `insert into coordination.permits values ('lost', 'lost', 'p/one', $1, now() - interval '1 second')`,
-    [worker.context.lease.id()],
+    `insert into coordination.permits (token, target, expires_at) values ('lost', 'p/one', now() - interval '1 second')`,
   );
-  expect((await take('used')).kind).toBe('go');
+  expect(await take('used')).toEqual({ kind: 'go' });
   await worker.database.pool.query(`update coordination.permits set expires_at = now() + interval '1 second'`);
   await worker.coordination.renewPermits();
   const { rows } = await worker.database.pool.query(
     `select token, expires_at > now() + interval '20 seconds' as is_renewed from coordination.permits where target = 'p/one'`,
   );
   expect(rows).toEqual([{ token: 'used', is_renewed: true }]);
-  await worker.coordination.givePermitBack('used', 'p/one');
+  await worker.coordination.givePermitBack(permit('used'));
 });
 
 test('poison is counted in the present run alone', async () => {
@@ -314,9 +349,10 @@ test('a target that was left for a limit is eligible again when the limit is ove
   );
   await worker.database.pool.query('update waybill.jobs set attempt = 1 where id = $1', [job.id]);
   await worker.coordination.pause('provider:p', 'region', Date.now() + 60_000);
-  await dispatchRound(worker.context);
+  worker.context.fleet.forget();
+  await dispatch();
   expect(await worker.readJob(job.id)).toMatchObject({ target: 'q/m' });
-  await worker.coordination.reset();
+  await forgetPauses();
 });
 
 test('a lease that was lost between claim and call makes no call, and costs nothing', async () => {

@@ -114,7 +114,7 @@ test('the body holds what is documented and nothing else: no prompt, no output',
   const [told] = await received(receiver, 1);
   expect(told?.event).toEqual({
     type: 'job.succeeded',
-    timestamp: job.finished_at,
+    timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     data: {
       id: job.id,
       custom_id: 'doc-17',
@@ -128,6 +128,10 @@ test('the body holds what is documented and nothing else: no prompt, no output',
       metadata: { team: 'search' },
     },
   });
+  // Written just before the job ends, so that both are one statement.
+  const timestamp = Date.parse(told?.event.timestamp ?? '');
+  expect(timestamp).toBeGreaterThanOrEqual(Date.parse(job.started_at ?? ''));
+  expect(timestamp).toBeLessThanOrEqual(Date.parse(job.finished_at ?? ''));
   expect(told?.body).not.toContain('canary');
   expect(job.output_text).toBe(output);
 });

@@ -1,4 +1,4 @@
-/** Waybill as users run it: `waybill up` in a process of its own, that a test may kill. */
+/** Waybill as users run it: `waybill up`, or its parts, in processes of their own, that a test may kill. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -65,7 +65,7 @@ export async function startWaybillProcess(
   child.stderr?.on('data', (chunk: Buffer) => {
     errors += chunk.toString('utf8');
   });
-  const { url } = await firstLine(child, () => errors);
+  const { url } = await firstLine<{ url: string }>(child, () => errors);
   const adminKey = readFileSync(join(data, 'admin-key'), 'utf8').trim();
   return {
     url,
@@ -78,6 +78,44 @@ export async function startWaybillProcess(
   };
 }
 
+/** What a part says when it is ready. */
+export interface PartReady {
+  readonly role: string;
+  readonly url: string | null;
+  readonly dashboard_url: string | null;
+  readonly stores: string;
+  readonly providers?: readonly string[];
+}
+
+export interface PartProcess {
+  readonly ready: PartReady;
+  readonly url: string;
+  /** SIGTERM, and nothing else. */
+  signal(): void;
+  /** The exit code, whatever ends it. */
+  readonly ended: Promise<number | null>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+  /** Everything it wrote. */
+  readonly output: () => string;
+}
+
+/** `waybill api`, `worker` or `dashboards` on the servers that the environment names, at any free port. */
+export async function startPart(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<PartProcess> {
+  const { child, stdout, stderr, ended } = startCli([...args, '--json'], {
+    environment: { WAYBILL_PORT: '0', ...environment },
+  });
+  const ready = await firstLine<PartReady>(child, stderr);
+  return {
+    ready,
+    url: ready.url ?? '',
+    signal: () => void child.kill('SIGTERM'),
+    ended: ended.then(({ code }) => code),
+    stop: () => end(child, 'SIGTERM'),
+    output: () => stdout() + stderr(),
+  };
+}
+
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
   const exited = once(child, 'exit');
@@ -86,15 +124,15 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
   return code;
 }
 
-function firstLine(child: ChildProcess, errors: () => string): Promise<{ url: string }> {
+function firstLine<Ready>(child: ChildProcess, errors: () => string): Promise<Ready> {
   return new Promise((resolve, reject) => {
     let text = '';
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString('utf8');
       const line = text.indexOf('\n');
-      if (line >= 0) resolve(JSON.parse(text.slice(0, line)) as { url: string });
+      if (line >= 0) resolve(JSON.parse(text.slice(0, line)) as Ready);
     });
-    child.once('exit', (code) => reject(new Error(`waybill up ended with ${code} before it was ready: ${errors()}`)));
+    child.once('exit', (code) => reject(new Error(`waybill ended with ${code} before it was ready: ${errors()}`)));
   });
 }
 

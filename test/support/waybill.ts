@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EmbeddedServer, startEmbeddedServer } from '@waybill/cli/embedded-server.ts';
+import { startServer, type WaybillServer } from '@waybill/cli/server.ts';
 import { type Client, createClient } from '@waybill/producer/client/client.ts';
 import type { JobJson } from '@waybill/producer/job-json.ts';
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
@@ -14,7 +14,7 @@ export interface TestWaybill {
   readonly url: string;
   readonly adminKey: string;
   readonly client: Client;
-  readonly server: EmbeddedServer;
+  readonly server: WaybillServer;
   readonly directory: string;
   readonly settings: Settings;
   /** Every line the log wrote. */
@@ -38,7 +38,8 @@ export async function startWaybill(options: TestWaybillOptions): Promise<TestWay
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'waybill-test-')));
   const log: string[] = [];
   const logger = createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } });
-  const server = await startEmbeddedServer({
+  const server = await startServer({
+    role: 'up',
     settings,
     environment: parsed.environment,
     directory,

@@ -3,18 +3,23 @@
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { createEpochs } from '@waybill/shared/coordination/epochs.ts';
+import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
+import { createSignals } from '@waybill/shared/coordination/signals.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { createTransport } from '@waybill/shared/providers/transport.ts';
 import { createPostgresQueueBackend } from '@waybill/shared/queue/postgres-queue.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
 import { createSealer } from '@waybill/shared/security/seal.ts';
+import { createClaimer } from '@waybill/shared/store/claim.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
 import { insertJobs } from '@waybill/shared/store/insert-jobs.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { openEmbeddedDatabase } from '@waybill/shared/store/open-embedded.ts';
 import { preparedCacheDirectory } from '@waybill/shared/store/prepared.ts';
+import { createSettler } from '@waybill/shared/store/settle.ts';
 import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts';
 import { registerWorker } from '@waybill/shared/store/workers.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
@@ -28,14 +33,22 @@ export interface TestWorker {
   readonly coordination: Coordination;
   readonly log: string[];
   /** A queued job for the first of its targets. */
-  addJob(
-    targets: readonly string[],
-    more?: { webhookEndpointId?: string; isDispatched?: boolean; priority?: number },
-  ): Promise<JobRow>;
+  addJob(targets: readonly string[], more?: MoreOfJob): Promise<JobRow>;
+  /** Many at once. */
+  addJobs(count: number, targets: readonly string[], more?: MoreOfJob): Promise<JobRow[]>;
   readJob(id: string): Promise<JobRow>;
   /** A second worker, alive until it is killed. */
   otherWorker(): Promise<{ id: string; kill(): Promise<void> }>;
   close(): Promise<void>;
+}
+
+export interface MoreOfJob {
+  readonly webhookEndpointId?: string;
+  readonly isDispatched?: boolean;
+  readonly priority?: number;
+  readonly tenantId?: string;
+  readonly estimatedTokens?: number;
+  readonly require?: readonly string[];
 }
 
 export async function startTestWorker(config: unknown): Promise<TestWorker> {
@@ -43,11 +56,15 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
   const sealer = createSealer(Buffer.alloc(32, 7));
   await ensureTenant(database, sealer, defaultTenantId, 'default');
   const queues = createPostgresQueueBackend(database, () => undefined);
-  const coordination = createPostgresCoordination(database);
+  const coordination = createPostgresCoordination({
+    database,
+    signals: createSignals('test', null, () => undefined),
+  });
   const parsed = parseEnvironment({});
   if (parsed.kind === 'faults') throw new Error('the empty environment is valid');
   const settings = settingsOf(config, parsed.environment, 'the test');
   const log: string[] = [];
+  const logger = createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } });
   const workerId = newId('wrk');
   await registerWorker(database, workerId, 'test');
   await keepAlive(database, workerId);
@@ -56,11 +73,15 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
     database,
     queues,
     coordination,
+    epochs: createEpochs({ database, coordination, queues, logger }),
+    fleet: createFleetView(coordination, () => undefined),
+    claim: createClaimer(database),
+    settle: createSettler(database),
     settings: () => settings,
     transportOf: () => transport,
     sealer,
     receivers: { allowPrivate: true, allowNetworks: [] },
-    logger: createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } }),
+    logger,
     lease: { id: () => workerId, stop: () => Promise.resolve() },
     calls: createRunningCalls(),
     random: () => 0.5,
@@ -73,15 +94,11 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
     coordination,
     log,
     async addJob(targets, more = {}) {
-      const [target = ''] = targets;
-      const [row] = await insertJobs(
-        database.kysely,
-        [newJob(targets, more)],
-        new Map([[target, more.isDispatched === false ? 0 : 100]]),
-      );
+      const [row] = await insertSome(database, 1, targets, more);
       if (!row) throw new Error('the job was not stored');
       return row;
     },
+    addJobs: (count, targets, more = {}) => insertSome(database, count, targets, more),
     readJob: (id) =>
       database.kysely.selectFrom('waybill.jobs').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
     async otherWorker() {
@@ -101,6 +118,13 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
   };
 }
 
+const insertSome = (database: Database, count: number, targets: readonly string[], more: MoreOfJob) =>
+  insertJobs(
+    database.kysely,
+    Array.from({ length: count }, () => newJob(targets, more)),
+    new Map([[targets[0] ?? '', more.isDispatched === false ? 0 : 100]]),
+  );
+
 /** Nothing renews a lease here, and a slow machine must not end it. */
 export async function keepAlive(database: Database, workerId: string): Promise<void> {
   await database.pool.query(`update waybill.workers set lease_until = now() + interval '1 hour' where id = $1`, [
@@ -108,11 +132,11 @@ export async function keepAlive(database: Database, workerId: string): Promise<v
   ]);
 }
 
-function newJob(targets: readonly string[], more: { webhookEndpointId?: string; priority?: number }) {
+function newJob(targets: readonly string[], more: MoreOfJob) {
   const [target = ''] = targets;
   return {
     id: newId('job'),
-    tenantId: defaultTenantId,
+    tenantId: more.tenantId ?? defaultTenantId,
     batchId: null,
     customId: null,
     endpoint: '/v1/chat/completions',
@@ -123,9 +147,9 @@ function newJob(targets: readonly string[], more: { webhookEndpointId?: string; 
     target,
     provider: splitTarget(target).provider,
     configVersion: 'test',
-    require: [],
+    require: more.require ?? [],
     excludeProviders: [],
-    estimatedTokens: 10,
+    estimatedTokens: more.estimatedTokens ?? 10,
     attemptTimeoutMs: null,
     expiresInMs: 3_600_000,
     metadata: {},

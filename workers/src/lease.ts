@@ -60,6 +60,7 @@ export async function startLease(options: LeaseOptions): Promise<WorkerLease> {
   const takeNewId = async (why: string): Promise<void> => {
     logger.error({ worker_id: id, why }, 'the worker lease is lost: aborting its calls');
     onLost();
+    coordination.dropPermits();
     while (!isStopped) {
       const next = newId('wrk');
       try {
@@ -82,7 +83,9 @@ export async function startLease(options: LeaseOptions): Promise<WorkerLease> {
       if (losing || startedAt - renewedAt < renewEveryMs / 2) return undefined;
       if (await renewWorker(database, id)) kept(startedAt);
       else await lose('the renewal was refused');
-      await coordination.renewPermits();
+      await coordination
+        .renewPermits()
+        .catch((error: unknown) => logger.warn({ err: error }, 'permits could not be renewed'));
       return undefined;
     },
   });

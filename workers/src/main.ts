@@ -6,15 +6,22 @@
  */
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { createEpochs } from '@waybill/shared/coordination/epochs.ts';
+import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import { createTransport, type Transport } from '@waybill/shared/providers/transport.ts';
-import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
+import type { QueueBackend, QueueWorker } from '@waybill/shared/queue/queue.ts';
 import type { ReceiverPolicy } from '@waybill/shared/security/receiver-address.ts';
 import type { Sealer } from '@waybill/shared/security/seal.ts';
+import { createClaimer } from '@waybill/shared/store/claim.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
+import { createSettler } from '@waybill/shared/store/settle.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
-import { createRunningCalls } from './attempt/running-calls.ts';
+import { createRunningCalls, type RunningCalls } from './attempt/running-calls.ts';
 import { startDispatcher } from './dispatch/dispatcher.ts';
 import { startLease } from './lease.ts';
+import { startClockWatch } from './liveness/clock-watch.ts';
+import type { Health } from './liveness/health-server.ts';
+import { startProgress } from './liveness/progress.ts';
 import { slotsOf, startPools } from './pool.ts';
 import { startSweeper } from './upkeep/sweep.ts';
 import { startVacuum } from './upkeep/vacuum.ts';
@@ -30,14 +37,24 @@ export interface WorkersOptions {
   readonly receivers: ReceiverPolicy;
   readonly logger: Logger;
   readonly version: string;
+  /** The providers whose queues this process serves; null: all. */
+  readonly providers: readonly string[] | null;
+  /** The embedded database needs what servers do by themselves. */
+  readonly isEmbedded: boolean;
+  /** Pools that do nothing although they could: the process should be replaced. */
+  readonly onStuck: (queues: readonly string[]) => void;
 }
 
-export interface Workers {
+export interface Workers extends Health {
   /** @param graceMs how long running calls may go on before they are aborted */
   stop(graceMs: number): Promise<void>;
 }
 
+/** After the abort, a call has ended and settled within this time, or its job is taken over by others. */
+const abortPatienceMs = 10_000;
+
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
+  const { database, queues, coordination, logger } = options;
   const calls = createRunningCalls();
   const lease = await startLease({ ...options, onLost: () => calls.stopAll('lost_lease') });
   const transports = createTransports(options.settings);
@@ -46,29 +63,57 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     calls,
     lease,
     transportOf: transports.of,
+    epochs: createEpochs(options),
+    fleet: createFleetView(coordination, (error) =>
+      logger.warn({ err: error }, 'what the fleet knows could not be read'),
+    ),
+    claim: createClaimer(database),
+    settle: createSettler(database),
     random: Math.random,
     now: Date.now,
   };
-  const unsubscribe = options.coordination.subscribe((signal) => {
+  const unsubscribe = coordination.subscribe((signal) => {
     if (signal.type === 'cancel') calls.stop(signal.jobId, 'cancelled');
   });
+  const progress = startProgress(options);
+  const clock = startClockWatch(database, logger);
   const sweeper = startSweeper(context);
-  const pools = startPools(context);
+  const pools = startPools(context, progress, options.providers);
   const dispatcher = startDispatcher(context);
   const webhooks = startWebhookSender(context);
-  const vacuum = startVacuum(options.database, options.logger);
+  const vacuum = options.isEmbedded ? startVacuum(database, logger) : null;
+  let isStopping = false;
   return {
+    stuck: () => progress.stuck(),
+    isReady: async () => !isStopping && clock.isRight() && queues.isReachable() && (await answers(database)),
     async stop(graceMs) {
-      await Promise.all([dispatcher.stop(), sweeper.stop(), vacuum.stop()]);
-      const abort = setTimeout(() => calls.stopAll('shutdown'), graceMs);
-      await Promise.all(pools.map((pool) => pool.close()));
-      clearTimeout(abort);
+      isStopping = true;
+      await Promise.all([dispatcher.stop(), sweeper.stop(), vacuum?.stop(), clock.stop(), progress.stop()]);
+      await drain(pools, graceMs, calls);
       await webhooks.stop();
       unsubscribe();
       await transports.close();
       await lease.stop();
     },
   };
+}
+
+const answers = (database: Database): Promise<boolean> =>
+  database.pool.query('select 1').then(
+    () => true,
+    () => false,
+  );
+
+/** Lets the running calls end, then aborts them; a pool that still does not end is left to the lease. */
+async function drain(pools: readonly QueueWorker[], graceMs: number, calls: RunningCalls): Promise<void> {
+  const abort = setTimeout(() => calls.stopAll('shutdown'), graceMs);
+  const patience = Promise.withResolvers<'late'>();
+  const limit = setTimeout(() => patience.resolve('late'), graceMs + abortPatienceMs);
+  const closed = Promise.all(pools.map((pool) => pool.close()));
+  if ((await Promise.race([closed, patience.promise])) === 'late')
+    await Promise.all(pools.map((pool) => pool.close(true)));
+  clearTimeout(abort);
+  clearTimeout(limit);
 }
 
 /** One pool of sockets per provider, opened at its first call. */

@@ -4,6 +4,7 @@ import type { ProviderSettings, Settings } from '@waybill/shared/config/settings
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import type { QueueWorker } from '@waybill/shared/queue/queue.ts';
 import { runEntry } from './attempt/run.ts';
+import type { Progress } from './liveness/progress.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 const mostSlots = 300;
@@ -19,13 +20,16 @@ export function slotsOf(provider: ProviderSettings, settings: Settings): number 
   return Math.min(mostSlots, Math.max(provider.concurrency, sum));
 }
 
-export function startPools(context: WorkerContext): QueueWorker[] {
+/** @param only the providers this process serves; null: all */
+export function startPools(context: WorkerContext, progress: Progress, only: readonly string[] | null): QueueWorker[] {
   const settings = context.settings();
   return Object.values(settings.providers)
-    .filter((provider) => provider.enabled)
-    .map((provider) =>
-      context.queues
-        .queue(provider.id)
-        .startWorker((data, id, signal) => runEntry(data, id, signal, context), slotsOf(provider, settings)),
-    );
+    .filter((provider) => provider.enabled && (only === null || only.includes(provider.id)))
+    .map((provider) => {
+      const slots = slotsOf(provider, settings);
+      const handler = progress.watch(provider.id, slots, (data: unknown, id: string, signal: AbortSignal) =>
+        runEntry(data, id, signal, context),
+      );
+      return context.queues.queue(provider.id).startWorker(handler, slots);
+    });
 }

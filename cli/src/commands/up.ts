@@ -1,16 +1,11 @@
-/** `waybill up`: API, pools and dashboards in one process, on the embedded database. */
-import { loadConfig } from '@waybill/shared/config/load.ts';
-import { probeLocalServers } from '@waybill/shared/config/probe.ts';
-import type { Settings } from '@waybill/shared/config/settings.ts';
-import { Problem } from '@waybill/shared/domain/problem.ts';
-import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+/** `waybill up`: API, pools and dashboards in one process; embedded, or on the servers the environment names. */
 import { Command } from 'commander';
-import { defaultDataDirectory } from '../data-directory.ts';
-import type { EmbeddedServer } from '../embedded-server.ts';
-import { print, printJson } from '../output.ts';
-import { untilStopped } from '../until-stopped.ts';
+import { describeStores } from '../describe-stores.ts';
+import { type Loaded, runServer } from '../run-server.ts';
+import type { WaybillServer } from '../server.ts';
 
 const drainMs = 10_000;
+const defaultPort = 4_700;
 
 export function upCommand(): Command {
   return new Command('up')
@@ -20,51 +15,27 @@ export function upCommand(): Command {
       'after',
       '\nExamples:\n  OPENAI_API_KEY=sk-... waybill up     providers from the environment\n  WAYBILL_CONFIG=waybill.yaml waybill up\n  WAYBILL_PORT=0 waybill up --json      any free port',
     )
-    .action((flags: { json?: boolean }) => up(flags.json ?? false));
+    .action((flags: { json?: boolean }) =>
+      runServer({
+        role: 'up',
+        isJson: flags.json ?? false,
+        drainMs,
+        defaultPort,
+        welcome,
+        json: (server, { settings, environment }, directory) => ({
+          url: server.url,
+          dashboard_url: server.dashboardUrl,
+          data_dir: directory,
+          stores: describeStores(environment, directory),
+          chain: settings.chains.default?.targets ?? [],
+          notes: settings.notes,
+        }),
+      }),
+    );
 }
 
-async function up(isJson: boolean): Promise<void> {
-  const { settings, environment, file } = await loadConfig(process.env, probeLocalServers).catch(asConfigProblem);
-  const directory = environment.WAYBILL_DATA_DIR ?? defaultDataDirectory;
-  const stopped = untilStopped();
-  // Loaded when it is asked for: a database has no part in `waybill jobs get`.
-  const { startEmbeddedServer } = await import('../embedded-server.ts');
-  const server = await startEmbeddedServer({
-    settings,
-    environment,
-    directory,
-    host: environment.WAYBILL_HOST ?? '127.0.0.1',
-    port: environment.WAYBILL_PORT ?? 4_700,
-    logger: createLogger({ level: environment.LOG_LEVEL ?? 'info' }),
-  });
-  if (isJson)
-    printJson({
-      url: server.url,
-      dashboard_url: server.dashboardUrl,
-      data_dir: directory,
-      chain: settings.chains.default?.targets ?? [],
-      notes: settings.notes,
-    });
-  else print(welcome(server, settings, file, directory, environment.WAYBILL_ADMIN_KEY !== undefined));
-  const signal = await stopped;
-  if (!isJson)
-    print(`\n${signal}: finishing running calls for up to ${drainMs / 1_000} s; a second one stops at once.`);
-  await server.stop(drainMs);
-}
-
-/** To the shell, any fault of the configuration is one of the configuration, whatever the single fault is called. */
-function asConfigProblem(cause: unknown): never {
-  if (!(cause instanceof Problem) || cause.code === 'file_unreadable') throw cause;
-  throw new Problem('invalid_config', cause.message, { param: cause.param, cause });
-}
-
-function welcome(
-  server: EmbeddedServer,
-  settings: Settings,
-  file: string | null,
-  directory: string,
-  isOwnKey: boolean,
-): string {
+function welcome(server: WaybillServer, { settings, environment, file }: Loaded, directory: string): string {
+  const isOwnKey = environment.WAYBILL_ADMIN_KEY !== undefined;
   const key = isOwnKey ? '$WAYBILL_ADMIN_KEY' : `$(cat ${directory}/admin-key)`;
   const targets = settings.chains.default?.targets ?? [];
   const lines = [

@@ -12,10 +12,10 @@ import { formatUsd } from '@waybill/shared/domain/money.ts';
 import { batchAttempts, batchCounts } from '@waybill/shared/store/batch-stats.ts';
 import { defaultTenantId } from '@waybill/shared/store/tenants.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
-import { type EmbeddedServer, startEmbeddedServer } from '../embedded-server.ts';
 import { toJobs } from '../job-lines.ts';
 import { readLines } from '../lines.ts';
 import { bar, type Progress } from '../progress.ts';
+import { startServer, type WaybillServer } from '../server.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 import { type SimulatedProviders, startSimulatedProviders } from './simulated-providers.ts';
 
@@ -32,7 +32,7 @@ export interface DemoResult {
 }
 
 export interface Demo {
-  readonly server: EmbeddedServer;
+  readonly server: WaybillServer;
   readonly directory: string;
   /** Submits the prompts, and resolves when every job is final and told of, or the time is over. */
   run(progress: Progress): Promise<DemoResult>;
@@ -46,7 +46,8 @@ export async function startDemo(environment: Environment): Promise<Demo> {
     stack.defer(() => rm(directory, { recursive: true, force: true }));
     const providers = await startSimulatedProviders();
     stack.defer(() => providers.stop());
-    const server = await startEmbeddedServer({
+    const server = await startServer({
+      role: 'up',
       settings: settingsOf(demoConfig(providers), environment, 'the demo'),
       environment,
       directory,
@@ -96,12 +97,7 @@ const demoConfig = ({ urls }: SimulatedProviders) => ({
   },
 });
 
-async function run(
-  server: EmbeddedServer,
-  client: Client,
-  receiver: Receiver,
-  progress: Progress,
-): Promise<DemoResult> {
+async function run(server: WaybillServer, client: Client, receiver: Receiver, progress: Progress): Promise<DemoResult> {
   const jobs: Record<string, unknown>[] = [];
   for await (const line of toJobs(readLines(createReadStream(prompts)), {
     model: 'default',
@@ -126,7 +122,7 @@ async function run(
 }
 
 async function showProgress(
-  { database }: EmbeddedServer,
+  { database }: WaybillServer,
   receiver: Receiver,
   batchId: string,
   total: number,

@@ -7,7 +7,7 @@ import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
 import { cancelJob, retryJob } from '@waybill/shared/store/job-end.ts';
-import { findJob, type JobRow, type JobView, listJobs, positionOf } from '@waybill/shared/store/jobs.ts';
+import { findJob, type JobRow, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
 import { type Request, type Response, Router } from 'express';
 import type { ApiContext } from '../api-context.ts';
 import { callerOf, requireScope } from '../authentication.ts';
@@ -105,11 +105,11 @@ async function get(request: Request, response: Response, context: ApiContext): P
   response.json(toJobJson(found ?? first, await placeOf(found ?? first, context)));
 }
 
-async function placeOf({ job }: JobView, { database, coordination }: ApiContext) {
-  const position = await positionOf(database.kysely, job);
-  if (position === null) return { position: null, etaMs: null };
-  const rate = (await coordination.throughput()).get(job.target) ?? 0;
-  return { position, etaMs: rate > 0 ? Math.round((position / rate) * 1_000) : null };
+async function placeOf({ job }: JobView, { database, fleet }: ApiContext) {
+  const place = await placeInBacklog(database.kysely, job);
+  if (place === null) return { position: null, etaMs: null };
+  const rate = ((await fleet.read()).throughput.get(job.target) ?? 0) * place.share;
+  return { position: place.position, etaMs: rate > 0 ? Math.round((place.position / rate) * 1_000) : null };
 }
 
 async function list(request: Request, response: Response, { database, cursors }: ApiContext): Promise<void> {
@@ -191,7 +191,7 @@ async function retry(request: Request, response: Response, context: ApiContext):
 }
 
 /** The route of a stored job as the configuration is now: what it required and excluded holds for its next run too. */
-async function routeStored(job: JobRow, { database, settings, coordination }: ApiContext) {
+async function routeStored(job: JobRow, { database, settings, fleet }: ApiContext) {
   const { request } = await database.kysely
     .selectFrom('waybill.payloads')
     .select('request')
@@ -205,7 +205,7 @@ async function routeStored(job: JobRow, { database, settings, coordination }: Ap
   };
   const { targets, target } = chooseRoute(needs, chainFor(job.requested_model, settings()), {
     settings: settings(),
-    pauses: await coordination.pauses(),
+    pauses: (await fleet.read()).pauses,
     turn: 0,
     nowMs: Date.now(),
   });

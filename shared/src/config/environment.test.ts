@@ -25,6 +25,8 @@ test.for<[string, string, keyof Environment, unknown]>([
   ['WAYBILL_ADMIN_KEY', 'x'.repeat(20), 'WAYBILL_ADMIN_KEY', 'x'.repeat(20)],
   ['WAYBILL_DISABLE', ' openai, Groq ,,', 'WAYBILL_DISABLE', ['openai', 'groq']],
   ['WAYBILL_CLOUD', 'on', 'WAYBILL_CLOUD', 'on'],
+  ['DATABASE_URL', 'postgres://u:p%40@h:5433/db', 'DATABASE_URL', 'postgres://u:p%40@h:5433/db'],
+  ['DATABASE_URL', 'postgresql://h/db?sslmode=require', 'DATABASE_URL', 'postgresql://h/db?sslmode=require'],
   ['LOG_LEVEL', 'debug', 'LOG_LEVEL', 'debug'],
   ['LLM_PROVIDER_PRIORITY', 'ollama, OpenAI', 'LLM_PROVIDER_PRIORITY', ['ollama', 'openai']],
   ['LLM_PROVIDER_PRIORITY', 'lm_studio', 'LLM_PROVIDER_PRIORITY', ['lm-studio']],
@@ -73,8 +75,6 @@ test('models are read by the name of their provider', () => {
 });
 
 test.for([
-  ['DATABASE_URL', 'postgres://u:hunter2secret@h/db'],
-  ['REDIS_URL', 'redis://:hunter2secret@h:6379/0'],
   ['WAYBILL_CLOUD', 'off'],
   ['WAYBILL_CLOUD', 'OFF'],
   ['LLM_PROVIDER_COOLDOWN_SEC', '60'],
@@ -84,6 +84,36 @@ test.for([
   expect(faults).toMatchObject([
     { path: name, code: 'not_supported_yet', message: expect.stringContaining('not supported yet') },
   ]);
+});
+
+const database = { DATABASE_URL: 'postgres://h/db' };
+
+test('REDIS_URL is read as an address, beside DATABASE_URL', () => {
+  expect(good({ ...database, REDIS_URL: 'rediss://:secret@h:6380/2' }).REDIS_URL).toEqual({
+    kind: 'single',
+    hosts: [{ host: 'h', port: 6_380 }],
+    isTls: true,
+    username: null,
+    password: 'secret',
+    database: 2,
+    master: null,
+  });
+});
+
+test.for<[string, NodeJS.ProcessEnv, string, RegExp]>([
+  ['Redis alone', { REDIS_URL: 'redis://:hunter2secret@h:6379/0' }, 'REDIS_URL', /needs DATABASE_URL/],
+  [
+    'a Redis of another form',
+    { ...database, REDIS_URL: 'http://:hunter2secret@h' },
+    'REDIS_URL',
+    /expected redis:\/\//,
+  ],
+  ['two Redis hosts', { ...database, REDIS_URL: 'redis://:hunter2secret@h,i' }, 'REDIS_URL', /several hosts/],
+  ['another database', { DATABASE_URL: 'mysql://u:hunter2secret@h/db' }, 'DATABASE_URL', /expected an address/],
+  ['no address', { DATABASE_URL: 'hunter2secret' }, 'DATABASE_URL', /expected an address/],
+])('%s is refused by name, its value unsaid', ([, env, path, message]) => {
+  const faults = faultsOf(env);
+  expect(faults).toEqual([{ path, code: 'invalid_value', message: expect.stringMatching(message) }]);
   expect(JSON.stringify(faults)).not.toContain('hunter2');
 });
 

@@ -10,6 +10,7 @@ import { durationSchema, parseDuration } from '../domain/duration.ts';
 import type { Fault } from '../domain/strict-object.ts';
 import { faultsOf } from '../domain/strict-object.ts';
 import { presetIds } from '../providers/presets.ts';
+import { parseRedisAddress, type RedisAddress } from '../redis/redis-address.ts';
 import { modeSchema } from './schema.ts';
 
 const optional = <T extends z.ZodType>(schema: T) =>
@@ -58,6 +59,24 @@ const masterKey = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const databaseUrl = z.string().transform((text, context): string => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && /^postgres(ql)?:$/.test(url.protocol)) return text;
+  context.addIssue({
+    code: 'custom',
+    message: 'expected an address such as "postgres://user:password@host:5432/waybill"',
+    params: { code: 'invalid_value' },
+  });
+  return z.NEVER;
+});
+
+const redisUrl = z.string().transform((text, context): RedisAddress => {
+  const parsed = parseRedisAddress(text);
+  if (parsed.kind === 'ok') return parsed.address;
+  context.addIssue({ code: 'custom', message: parsed.why, params: { code: 'invalid_value' } });
+  return z.NEVER;
+});
+
 const firstByteByProvider = z.string().transform((text, context): Record<string, number> => {
   const out: Record<string, number> = {};
   for (const item of text.split(',').filter((each) => each.trim() !== '')) {
@@ -92,8 +111,8 @@ const environmentSchema = z.object({
       .transform((text) => text.toLowerCase())
       .pipe(onOnly),
   ),
-  DATABASE_URL: optional(refused('this version runs on its embedded database')),
-  REDIS_URL: optional(refused('this version runs on its embedded database')),
+  DATABASE_URL: optional(databaseUrl),
+  REDIS_URL: optional(redisUrl),
   LOG_LEVEL: optional(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])),
   XDG_CACHE_HOME: optional(z.string()),
   LLM_PROVIDER_PRIORITY: optional(providerList),
@@ -127,10 +146,11 @@ export type EnvironmentResult = { kind: 'ok'; environment: Environment } | { kin
 
 export function parseEnvironment(env: NodeJS.ProcessEnv): EnvironmentResult {
   const parsed = environmentSchema.safeParse(env);
-  if (!parsed.success)
+  const faults = [...(parsed.success ? [] : faultsOf(parsed.error)), ...redisWithoutDatabase(env)];
+  if (!parsed.success || faults.length > 0)
     return {
       kind: 'faults',
-      faults: faultsOf(parsed.error).map((fault) => ({ ...fault, message: maskValue(fault.message, env[fault.path]) })),
+      faults: faults.map((fault) => ({ ...fault, message: maskValue(fault.message, env[fault.path]) })),
     };
   const models: Record<string, string> = {};
   for (const id of presetIds) {
@@ -143,3 +163,10 @@ export function parseEnvironment(env: NodeJS.ProcessEnv): EnvironmentResult {
 /** Zod may quote the value; an environment variable may be a secret. */
 const maskValue = (message: string, value: string | undefined): string =>
   value && value.length >= 8 ? message.replaceAll(value, '…') : message;
+
+/** Redis holds only what is about to run: without a database of all processes there would be nothing to fill it from. */
+function redisWithoutDatabase({ REDIS_URL, DATABASE_URL }: NodeJS.ProcessEnv): Fault[] {
+  if (!REDIS_URL || DATABASE_URL) return [];
+  const message = 'needs DATABASE_URL: the queue is on Redis, the jobs are in PostgreSQL';
+  return [{ path: 'REDIS_URL', code: 'invalid_value', message }];
+}

@@ -85,6 +85,21 @@ export const problems = {
   file_unreadable: [400, 'invalid_request_error', 'A file cannot be read; the message names it.'],
   invalid_config: [400, 'invalid_request_error', 'The configuration has faults; each is named.'],
   data_dir_locked: [409, 'conflict_error', 'Another process holds the data directory; the message names its pid.'],
+  redis_unsafe: [503, 'api_error', 'This Redis may lose what it is given: the message names the setting to change.'],
+  redis_unavailable: [503, 'api_error', 'Redis does not answer at the address of `REDIS_URL`.'],
+  database_unavailable: [
+    503,
+    'api_error',
+    'PostgreSQL does not answer at the address of `DATABASE_URL`, or refuses the user.',
+  ],
+  database_too_old: [503, 'api_error', 'The PostgreSQL server is older than version 13.'],
+  schema_newer: [
+    409,
+    'conflict_error',
+    'The database was migrated by a newer version; this process is too old for it.',
+  ],
+  clock_skew: [503, 'api_error', 'The clock of this machine and that of the database differ by more than 2 seconds.'],
+  master_key_mismatch: [409, 'conflict_error', 'The database was sealed with another `WAYBILL_MASTER_KEY`.'],
   port_in_use: [409, 'conflict_error', 'Another program listens on the port.'],
 } as const satisfies Record<string, Entry>;
 

@@ -19,3 +19,57 @@ export function createErrorGovernor(
     onError(error, queue, last?.suppressed ?? 0);
   };
 }
+
+const errorsPerSecond = 20;
+const shortestPauseMs = 1_000;
+const longestPauseMs = 10_000;
+/** After this long without an error storm, the next one starts with the shortest pause. */
+const calmMs = 60_000;
+
+export interface ErrorPause {
+  count(): void;
+  stop(): void;
+}
+
+export interface PausedWorker {
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  onFault(error: Error): void;
+}
+
+/** Stops a worker's loop for a while when it does nothing but fail: more than 20 errors a second mean a spinning loop. */
+export function createErrorPause(
+  worker: PausedWorker,
+  now: () => number = () => performance.now(),
+  random: () => number = Math.random,
+): ErrorPause {
+  let recent: number[] = [];
+  let pauseMs = shortestPauseMs;
+  let pausedAt = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | null = null;
+  let isStopped = false;
+  const pause = () => {
+    pauseMs = now() - pausedAt > calmMs ? shortestPauseMs : Math.min(longestPauseMs, pauseMs * 2);
+    pausedAt = now();
+    recent = [];
+    void worker.pause().catch(worker.onFault);
+    timer = setTimeout(
+      () => {
+        timer = null;
+        if (!isStopped) void worker.resume().catch(worker.onFault);
+      },
+      pauseMs * (0.5 + random() / 2),
+    );
+  };
+  return {
+    count() {
+      if (timer !== null || isStopped) return;
+      recent = [...recent.filter((at) => now() - at < 1_000), now()].slice(-errorsPerSecond - 1);
+      if (recent.length > errorsPerSecond) pause();
+    },
+    stop() {
+      isStopped = true;
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}

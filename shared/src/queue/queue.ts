@@ -24,16 +24,22 @@ export type EntryOutcome =
 export type EntryHandler = (data: unknown, id: string, signal: AbortSignal) => Promise<EntryOutcome>;
 
 export interface QueueWorker {
-  /** Stops taking entries; resolves when the running ones have ended. */
-  close(): Promise<void>;
+  /** Stops taking entries; resolves when the running ones have ended, or soon when it is forced. */
+  close(isForced?: boolean): Promise<void>;
 }
 
 export interface DurableQueue<Data = unknown> {
   readonly name: string;
   /** Adding an id twice is adding it once. */
   add(items: readonly QueueItem<Data>[]): Promise<void>;
-  stateOf(id: string): Promise<EntryState>;
+  statesOf(ids: readonly string[]): Promise<ReadonlyMap<string, EntryState>>;
   remove(id: string): Promise<void>;
+  /** The ids of entries that wait or are delayed, at most `limit` of each. */
+  listWaiting(limit: number): Promise<string[]>;
+  /** Entries that could be picked up now. */
+  countWaiting(): Promise<number>;
+  /** Writes the queue's settings again, after its store was wiped. */
+  writeSettings(): Promise<void>;
   startWorker(handler: EntryHandler, concurrency: number): QueueWorker;
 }
 
@@ -41,6 +47,10 @@ export interface QueueBackend {
   queue<Data>(name: string): DurableQueue<Data>;
   /** The BullMQ queues opened so far, for Bull Board. */
   opened(): readonly { readonly name: string; readonly bullmq: unknown }[];
+  /** True where the queue is lost together with the coordination store, and filled again with its epoch. */
+  readonly isRebuiltWithEpoch: boolean;
+  /** False while the queue is known not to answer: then nothing is added, and the dispatcher does it later. */
+  isReachable(): boolean;
   close(): Promise<void>;
 }
 

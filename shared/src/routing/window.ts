@@ -11,3 +11,6 @@ export function windowSize(throughputPerSecond: number, concurrency: number): nu
   const least = 2 * concurrency;
   return Math.round(Math.min(Math.max(throughputPerSecond * secondsOfWork, least), Math.max(ceiling, least)));
 }
+
+/** Places of a window that only interactive jobs may take, so that they find room whatever fills the rest. */
+export const interactiveReserve = (window: number): number => Math.ceil(window / 10);

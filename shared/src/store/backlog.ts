@@ -9,65 +9,143 @@ import { failureKinds, failureRule } from '../domain/failure.ts';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
 
-/** Targets with jobs in the backlog, and whether any of them is due. */
-export async function targetsWithBacklog(database: Database): Promise<{ target: string; is_due: boolean }[]> {
-  const { rows } = await sql<{ target: string; is_due: boolean }>`
-    with recursive t as (
-      (select target from waybill.jobs where status = 'queued' and dispatched_at is null order by target limit 1)
+/** The jobs of one tenant and class, for one target. */
+export interface BacklogGroup {
+  readonly target: string;
+  readonly tenant_id: string;
+  readonly priority: number;
+  readonly precedence: number;
+}
+
+/** More groups than this are seen in later rounds, when the first ones have less to do. */
+const maxGroups = 5_000;
+
+/** The groups with work that is due: one step of the index for each group, however many jobs it holds. */
+export async function dueGroups(database: Database): Promise<BacklogGroup[]> {
+  const { rows } = await sql<BacklogGroup>`
+    with recursive g as (
+      (select target, tenant_id, priority, precedence, available_at from waybill.jobs
+        where status = 'queued' and dispatched_at is null
+        order by target, tenant_id, priority, precedence, available_at limit 1)
       union all
-      select (select j.target from waybill.jobs j where j.status = 'queued' and j.dispatched_at is null and j.target > t.target order by j.target limit 1)
-      from t where t.target is not null
+      select n.* from g, lateral (
+        select j.target, j.tenant_id, j.priority, j.precedence, j.available_at from waybill.jobs j
+        where j.status = 'queued' and j.dispatched_at is null
+          and (j.target, j.tenant_id, j.priority, j.precedence) > (g.target, g.tenant_id, g.priority, g.precedence)
+        order by j.target, j.tenant_id, j.priority, j.precedence, j.available_at limit 1) n
     )
-    select target, exists (
-      select 1 from waybill.jobs j where j.status = 'queued' and j.dispatched_at is null and j.target = t.target and j.available_at <= now()
-    ) as is_due
-    from t where target is not null`.execute(database.kysely);
+    select target, tenant_id, priority, precedence from g where available_at <= now() limit ${maxGroups}`.execute(
+    database.kysely,
+  );
   return rows;
 }
 
-/** Marks the next jobs of a target as dispatched, as many as its window has room for; only the marker adds them. */
-export async function takeFromBacklog(database: Database, target: string, window: number): Promise<JobRow[]> {
-  const { rows } = await sql<JobRow>`
-    with used as (
-      select count(*)::int as n from (select 1 from waybill.jobs d where d.target = ${target} and d.status = 'queued' and d.dispatched_at is not null limit ${window}) d
-    ), picked as (
-      select id from waybill.jobs
-      where target = ${target} and status = 'queued' and dispatched_at is null and available_at <= now() and deadline_at > now()
-      order by priority, precedence, available_at, id
-      limit greatest(0, ${window}::int - (select n from used)) for update skip locked
-    )
-    update waybill.jobs j set dispatched_at = now(), waiting_reason = null, waiting_since = null, waiting_until = null
-    from picked where j.id = picked.id returning j.*`.execute(database.kysely);
-  return rows.toSorted(
-    (a, b) =>
-      a.priority - b.priority ||
-      a.precedence - b.precedence ||
-      a.available_at.getTime() - b.available_at.getTime() ||
-      (a.id < b.id ? -1 : 1),
-  );
+export interface WindowUse {
+  readonly used: number;
+  /** Of these, interactive ones. */
+  readonly interactive: number;
 }
 
-/** Due jobs whose target cannot take them now, for the dispatcher to send elsewhere. */
-export async function strandedJobs(database: Database, target: string, limit: number): Promise<JobRow[]> {
-  return database.kysely
-    .selectFrom('waybill.jobs')
-    .selectAll()
-    .where('target', '=', target)
-    .where('status', '=', 'queued')
-    .where('dispatched_at', 'is', null)
-    .where('available_at', '<=', sql<Date>`now()`)
-    .orderBy('priority')
-    .orderBy('precedence')
-    .orderBy('available_at')
-    .limit(limit)
-    .execute();
+/** How many entries of each target wait in its queue, counted up to its window. */
+export async function windowsInUse(
+  database: Database,
+  windows: ReadonlyMap<string, number>,
+): Promise<ReadonlyMap<string, WindowUse>> {
+  const { rows } = await sql<WindowUse & { target: string }>`
+    select w.target, u.used, u.interactive from unnest(${[...windows.keys()]}::text[], ${[...windows.values()]}::int[]) as w (target, size),
+      lateral (select count(*)::int as used, (count(*) filter (where d.priority = 0))::int as interactive from (
+        select priority from waybill.jobs d where d.target = w.target and d.status = 'queued' and d.dispatched_at is not null limit w.size) d) u`.execute(
+    database.kysely,
+  );
+  return new Map(rows.map((row) => [row.target, row]));
 }
+
+/** Weights of the tenants; one that has just been removed weighs 1. */
+export async function tenantWeights(database: Database, ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const rows = await database.kysely
+    .selectFrom('waybill.tenants')
+    .select(['id', 'weight'])
+    .where('id', 'in', [...ids])
+    .execute();
+  return new Map(rows.map(({ id, weight }) => [id, weight]));
+}
+
+/** What the dispatcher must know of a waiting job. */
+export interface BacklogHead extends BacklogGroup {
+  readonly id: string;
+  readonly seq: number;
+  readonly attempt: number;
+  readonly estimated_tokens: number;
+  readonly targets: string[];
+  readonly require: string[];
+  readonly exclude_providers: string[];
+  readonly waited_ms: number;
+}
+
+/** The first jobs of each group, in the order in which their tenant's turn takes them. */
+export async function readHeads(
+  database: Database,
+  groups: readonly BacklogGroup[],
+  perGroup: number,
+): Promise<BacklogHead[]> {
+  const { rows } = await sql<BacklogHead>`
+    select h.* from unnest(${groups.map((group) => group.target)}::text[], ${groups.map((group) => group.tenant_id)}::text[],
+        ${groups.map((group) => group.priority)}::int[], ${groups.map((group) => group.precedence)}::int[]) as g (target, tenant_id, priority, precedence)
+      cross join lateral (
+        select j.target, j.tenant_id, j.priority, j.precedence, j.id, j.seq, j.attempt, j.estimated_tokens, j.targets, j.require, j.exclude_providers,
+          (extract(epoch from now() - j.available_at) * 1000)::float8 as waited_ms
+        from waybill.jobs j
+        where j.status = 'queued' and j.dispatched_at is null and j.target = g.target and j.tenant_id = g.tenant_id
+          and j.priority = g.priority and j.precedence = g.precedence and j.available_at <= now() and j.deadline_at > now()
+        order by j.available_at, j.id limit ${perGroup}) h`.execute(database.kysely);
+  return rows;
+}
+
+/** Marks jobs as dispatched; only those that come back were marked here, and only the marker adds them. */
+export async function markDispatched(
+  database: Database,
+  target: string,
+  ids: readonly string[],
+): Promise<DispatchedJobRow[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await sql<DispatchedJobRow>`
+    with picked as (
+      select id from waybill.jobs
+      where id = any(${[...ids]}::text[]) and target = ${target} and status = 'queued' and dispatched_at is null
+      order by id for update skip locked
+    )
+    update waybill.jobs j set dispatched_at = now(), waiting_reason = null, waiting_since = null, waiting_until = null
+    from picked where j.id = picked.id
+    returning j.id, j.seq, j.attempt, j.tenant_id, j.target, j.provider, j.chain, j.priority, j.estimated_tokens, j.traceparent`.execute(
+    database.kysely,
+  );
+  const place = new Map(ids.map((id, index) => [id, index]));
+  return rows.toSorted((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0));
+}
+
+/** What an entry is made from. */
+export type DispatchedJobRow = Pick<
+  JobRow,
+  | 'id'
+  | 'seq'
+  | 'attempt'
+  | 'tenant_id'
+  | 'target'
+  | 'provider'
+  | 'chain'
+  | 'priority'
+  | 'estimated_tokens'
+  | 'traceparent'
+>;
 
 /** A target left for one of these is skipped, not tried: it is eligible again when that ends. */
 const endingKinds = failureKinds.filter((kind) => failureRule(kind).waiting || failureRule(kind).pause !== null);
 
 /** Targets that failed for good in the job's present run, or whose wait is not over. */
-export async function triedTargets(database: Database, jobs: readonly JobRow[]): Promise<Map<string, Set<string>>> {
+export async function triedTargets(
+  database: Database,
+  jobs: readonly Pick<JobRow, 'id' | 'attempt'>[],
+): Promise<Map<string, Set<string>>> {
   const started = jobs.filter((job) => job.attempt > 0);
   if (started.length === 0) return new Map();
   const rows = await database.kysely
@@ -116,14 +194,17 @@ export async function holdJob(
 
 /** How many jobs wait in each provider's backlog, for Bull Board's descriptions: bounded, so never a full count. */
 export async function backlogSizes(database: Database, limit: number): Promise<Map<string, number>> {
+  const { rows } = await sql<{ provider: string; n: number }>`
+    with recursive t as (
+      (select target from waybill.jobs where status = 'queued' and dispatched_at is null order by target limit 1)
+      union all
+      select (select j.target from waybill.jobs j where j.status = 'queued' and j.dispatched_at is null and j.target > t.target order by j.target limit 1)
+      from t where t.target is not null
+    )
+    select split_part(t.target, '/', 1) as provider, (select count(*)::int from (
+      select 1 from waybill.jobs b where b.target = t.target and b.status = 'queued' and b.dispatched_at is null limit ${limit}) b) as n
+    from t where t.target is not null`.execute(database.kysely);
   const sizes = new Map<string, number>();
-  for (const { target } of await targetsWithBacklog(database)) {
-    const { rows } = await sql<{ n: number }>`
-      select count(*)::int as n from (select 1 from waybill.jobs where target = ${target} and status = 'queued' and dispatched_at is null limit ${limit}) b`.execute(
-      database.kysely,
-    );
-    const provider = target.slice(0, target.indexOf('/'));
-    sizes.set(provider, (sizes.get(provider) ?? 0) + (rows[0]?.n ?? 0));
-  }
+  for (const { provider, n } of rows) sizes.set(provider, (sizes.get(provider) ?? 0) + n);
   return sizes;
 }

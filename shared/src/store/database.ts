@@ -37,6 +37,10 @@ export interface Pool {
 /** What a store supplies; `openDatabase` puts the guard and Kysely on top. */
 export interface Store {
   readonly pool: Pool;
+  /** What BullMQ is given, where its many listeners share one connection; without it, `pool` itself. */
+  readonly queuePool?: Pool;
+  /** Where listening does not take a client of the pool. */
+  readonly listen?: Database['listen'];
   close(): Promise<void>;
 }
 
@@ -52,8 +56,10 @@ export class NestedDatabaseAccessError extends Error {
 export type Trx = Transaction<Tables>;
 
 export interface Database {
-  /** For BullMQ and for single statements; never from inside `transaction`. */
+  /** For single statements; never from inside `transaction`. */
   readonly pool: Pool;
+  /** For BullMQ. */
+  readonly queuePool: Pool;
   readonly kysely: Kysely<Tables>;
   /** BEGIN … COMMIT on one session; rolls back when `work` throws. Keep it short, and free of network calls. */
   transaction<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
@@ -72,12 +78,13 @@ export function openDatabase(store: Store): Database {
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: pool as never }) });
   return {
     pool,
+    queuePool: store.queuePool === undefined ? pool : guardPool(store.queuePool, held),
     kysely,
     async transaction(work) {
       assertNotHeld(held, 'begin');
       return held.run({ isOpen: false }, () => kysely.transaction().execute(work));
     },
-    listen: (channel, onPayload) => listenOn(store.pool, channel, onPayload),
+    listen: store.listen ?? ((channel, onPayload) => listenOn(store.pool, channel, onPayload)),
     close: () => store.close(),
   };
 }

@@ -6,15 +6,16 @@ import { cleanText } from '../domain/clean-text.ts';
 import { eventId, type JobEventType } from '../domain/events.ts';
 import { newId } from '../domain/ids.ts';
 import { isFinal, type JobStatus } from '../domain/job.ts';
-import { formatUsd } from '../domain/money.ts';
-import { toUsageJson, usageSchema } from '../domain/usage.ts';
+import { usageSchema } from '../domain/usage.ts';
+import { webhookPayload } from '../domain/webhook-payload.ts';
+import { collectTick } from './collect-tick.ts';
 import type { Database, Trx } from './database.ts';
 import type { JobRow } from './jobs.ts';
 import type { DeliveryTable } from './tables.ts';
 
 export type DeliveryRow = Selectable<DeliveryTable>;
 
-const eventOf: Partial<Record<JobStatus, JobEventType>> = {
+export const eventOf: Partial<Record<JobStatus, JobEventType>> = {
   succeeded: 'job.succeeded',
   failed: 'job.failed',
   cancelled: 'job.cancelled',
@@ -52,38 +53,29 @@ export async function insertDeliveries(trx: Trx, job: JobRow): Promise<string | 
   return row?.id ?? null;
 }
 
-/** Thin: the receiver fetches the output when it wants it. */
+/** What all attempts of the job cost, for an end that no attempt brings about. */
 async function payloadOf(trx: Trx, job: JobRow, type: JobEventType): Promise<string> {
   const attempts = await trx
     .selectFrom('waybill.attempts')
     .select(['status', 'usage', 'cost_nano', 'cost_basis'])
     .where('job_id', '=', job.id)
     .execute();
-  const cost = attempts.reduce((sum, attempt) => sum + BigInt(attempt.cost_nano ?? 0), 0n);
-  const usage = attempts.find((attempt) => attempt.status === 'succeeded')?.usage ?? null;
-  return JSON.stringify({
+  return webhookPayload(
     type,
-    timestamp: (job.finished_at ?? new Date()).toISOString(),
-    data: {
-      id: job.id,
-      custom_id: job.custom_id,
-      batch_id: job.batch_id,
-      status: job.status,
-      target: job.status === 'succeeded' ? job.target : null,
-      usage: readUsage(usage),
-      cost_usd: formatUsd(cost),
-      cost_unknown_attempts: attempts.filter((attempt) => attempt.cost_nano === null && attempt.cost_basis !== null)
-        .length,
-      error: job.error_kind === null ? null : { kind: job.error_kind, message: job.error_message },
-      metadata: job.metadata,
+    job,
+    {
+      nano: attempts.reduce((sum, attempt) => sum + BigInt(attempt.cost_nano ?? 0), 0n),
+      unknown: attempts.filter((attempt) => attempt.cost_nano === null && attempt.cost_basis !== null).length,
+      usage: readUsage(attempts.find((attempt) => attempt.status === 'succeeded')?.usage ?? null),
     },
-  });
+    job.finished_at ?? new Date(),
+  );
 }
 
 /** The end of a job must be told also when a stored usage is not readable. */
 function readUsage(text: string | null) {
   try {
-    return text === null ? null : toUsageJson(usageSchema.parse(JSON.parse(text)));
+    return text === null ? null : usageSchema.parse(JSON.parse(text));
   } catch {
     return null;
   }
@@ -105,18 +97,44 @@ export async function takeDueDeliveries(database: Database, limit: number): Prom
   return rows;
 }
 
-/** The delivery of an entry, or null when the entry is stale. */
-export async function findDelivery(database: Database, id: string, seq: number): Promise<DueDelivery | null> {
-  const row = await database.kysely
-    .selectFrom('waybill.webhook_deliveries as d')
-    .innerJoin('waybill.webhook_endpoints as e', 'e.id', 'd.endpoint_id')
-    .selectAll('d')
-    .select('e.url')
-    .where('d.id', '=', id)
-    .where('d.seq', '=', seq)
-    .where('d.status', '=', 'pending')
-    .executeTakeFirst();
-  return row ?? null;
+/** Their entries could not be added: they are due again at once, not when they are taken for lost. */
+export async function releaseDeliveries(database: Database, ids: readonly string[]): Promise<void> {
+  await sql`
+    update waybill.webhook_deliveries set queued_at = null, seq = seq + 1
+    where id = any(${[...ids]}::text[]) and status = 'pending' and queued_at is not null`.execute(database.kysely);
+}
+
+/** The queue lost its entries: whatever was on its way is due again. */
+export async function returnQueuedDeliveries(database: Database): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update waybill.webhook_deliveries set queued_at = null, seq = seq + 1
+    where status = 'pending' and queued_at is not null`.execute(database.kysely);
+  return Number(numAffectedRows ?? 0);
+}
+
+export interface DeliveryKey {
+  readonly id: string;
+  readonly seq: number;
+}
+
+const maxDeliveries = 100;
+const maxStatements = 2;
+
+/** The delivery of an entry, or null when the entry is stale; those of one tick share a statement. */
+export const createDeliveryFinder = (database: Database): ((key: DeliveryKey) => Promise<DueDelivery | null>) =>
+  collectTick((keys) => findDeliveries(database, keys), { maxItems: maxDeliveries, maxInFlight: maxStatements });
+
+async function findDeliveries(database: Database, keys: readonly DeliveryKey[]): Promise<(DueDelivery | null)[]> {
+  const { rows } = await sql<DueDelivery>`
+    select d.*, e.url from unnest(${keys.map(({ id }) => id)}::text[], ${keys.map(({ seq }) => seq)}::int[]) as k (id, seq)
+      join waybill.webhook_deliveries d on d.id = k.id and d.seq = k.seq
+      join waybill.webhook_endpoints e on e.id = d.endpoint_id
+    where d.id = any(${keys.map(({ id }) => id)}::text[]) and d.status = 'pending'`.execute(database.kysely);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return keys.map(({ id, seq }) => {
+    const row = byId.get(id);
+    return row?.seq === seq ? row : null;
+  });
 }
 
 export type DeliveryEnd =
@@ -124,25 +142,40 @@ export type DeliveryEnd =
   | { readonly kind: 'again'; readonly status: number | null; readonly error: string; readonly delayMs: number }
   | { readonly kind: 'failed'; readonly status: number | null; readonly error: string };
 
-/** Settles one try; fenced on (id, seq). */
-export async function settleDelivery(database: Database, id: string, seq: number, end: DeliveryEnd): Promise<void> {
-  await database.kysely
-    .updateTable('waybill.webhook_deliveries')
-    .set({
-      attempts: sql`attempts + 1`,
-      seq: sql`seq + 1`,
-      last_status: end.status,
-      last_error: end.kind === 'delivered' ? null : cleanText(end.error, 300),
-      queued_at: null,
-      ...(end.kind === 'again'
-        ? { next_at: sql<Date>`clock_timestamp() + ${end.delayMs} * interval '1 millisecond'` }
-        : {
-            status: end.kind === 'delivered' ? ('delivered' as const) : ('failed' as const),
-            finished_at: sql<Date>`clock_timestamp()`,
-          }),
-    })
-    .where('id', '=', id)
-    .where('seq', '=', seq)
-    .where('status', '=', 'pending')
-    .execute();
+export interface DeliverySettlement extends DeliveryKey {
+  readonly end: DeliveryEnd;
+}
+
+/** Settles a try, fenced on (id, seq); those of one tick share a statement. */
+export function createDeliverySettler(database: Database): (settlement: DeliverySettlement) => Promise<void> {
+  return collectTick(
+    async (settlements: readonly DeliverySettlement[]) => {
+      await settleDeliveries(database, settlements);
+      return settlements.map(() => undefined);
+    },
+    { maxItems: maxDeliveries, maxInFlight: maxStatements },
+  );
+}
+
+async function settleDeliveries(database: Database, settlements: readonly DeliverySettlement[]): Promise<void> {
+  const items = settlements
+    .map(({ id, seq, end }) => ({
+      id,
+      seq,
+      kind: end.kind,
+      http_status: end.status,
+      error: end.kind === 'delivered' ? null : cleanText(end.error, 300),
+      delay_ms: end.kind === 'again' ? Math.round(end.delayMs) : null,
+    }))
+    // Always in the same order, so that two statements that meet do not wait for each other.
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  await sql`
+    update waybill.webhook_deliveries d set attempts = d.attempts + 1, seq = d.seq + 1, last_status = i.http_status, last_error = i.error, queued_at = null,
+      next_at = case when i.kind = 'again' then clock_timestamp() + i.delay_ms * interval '1 millisecond' else d.next_at end,
+      status = case i.kind when 'again' then d.status else i.kind end,
+      finished_at = case when i.kind <> 'again' then clock_timestamp() end
+    from jsonb_to_recordset(${JSON.stringify(items)}::jsonb) as i (id text, seq int, kind text, http_status int, error text, delay_ms bigint)
+    where d.id = any(${items.map(({ id }) => id)}::text[]) and d.id = i.id and d.seq = i.seq and d.status = 'pending'`.execute(
+    database.kysely,
+  );
 }

@@ -5,6 +5,7 @@
  * dispatched in the very INSERT, so that only its writer adds the entry. The rest waits for the dispatcher.
  */
 import { CompiledQuery, type Kysely } from 'kysely';
+import { interactiveReserve } from '../routing/window.ts';
 import type { JobRow } from './jobs.ts';
 import type { Tables } from './tables.ts';
 
@@ -77,18 +78,18 @@ with input as (
   select *, row_number() over (partition by target order by ord) as turn
   from unnest(${types.map((type, index) => `$${index + 1}::${type}[]`).join(', ')}) with ordinality as t (${names.join(', ')}, ord)
 ), room as (
-  select w.target, case
+  select w.target, w.reserved, case
     when exists (select 1 from waybill.jobs b where b.target = w.target and b.status = 'queued' and b.dispatched_at is null and b.available_at <= now()) then 0
     else w.size - (select count(*) from (select 1 from waybill.jobs d where d.target = w.target and d.status = 'queued' and d.dispatched_at is not null limit w.size) used)
     end as free
-  from unnest($${names.length + 1}::text[], $${names.length + 2}::int[]) as w (target, size)
+  from unnest($${names.length + 1}::text[], $${names.length + 2}::int[], $${names.length + 3}::int[]) as w (target, size, reserved)
 ), stored as (
   insert into waybill.payloads (job_id, request) select id, request from input
 )
 insert into waybill.jobs (${inserted.join(', ')}, status, available_at, deadline_at, dispatched_at)
 select ${selected.join(', ')}, 'queued', greatest(now(), coalesce(i.run_at, now())),
   greatest(now(), coalesce(i.run_at, now())) + i.expires_in_ms * interval '1 millisecond',
-  case when i.run_at is null and i.turn <= r.free then now() end
+  case when i.run_at is null and i.turn <= r.free - case when i.priority = 0 then 0 else r.reserved end then now() end
 from input i left join room r on r.target = i.target
 order by i.ord
 returning *`;
@@ -108,6 +109,7 @@ export async function insertJobs(
     jobs.map((job) => job.request),
     [...windows.keys()],
     [...windows.values()],
+    [...windows.values()].map(interactiveReserve),
   ];
   const { rows } = await db.executeQuery(CompiledQuery.raw(statement, parameters));
   const byId = new Map((rows as JobRow[]).map((row) => [row.id, row]));

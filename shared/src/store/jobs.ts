@@ -77,16 +77,34 @@ export async function withAttempts(db: Kysely<Tables>, jobs: readonly JobRow[]):
 }
 
 const maxPosition = 1_000;
+const maxTenants = 200;
 
-/** How many jobs of the same target go first; null when the job is not in the backlog, or more than 1,000 do. */
-export async function positionOf(db: Kysely<Tables>, job: JobRow): Promise<number | null> {
+export interface BacklogPlace {
+  /** In the line of its own tenant for the target, from 1. */
+  readonly position: number;
+  /** The part of the target's work its tenant is due now, from (0, 1]. */
+  readonly share: number;
+}
+
+/** null when the job is not waiting in the backlog, or more than 1,000 of its tenant's jobs go first. */
+export async function placeInBacklog(db: Kysely<Tables>, job: JobRow): Promise<BacklogPlace | null> {
   if (job.status !== 'queued' || job.dispatched_at !== null || job.available_at.getTime() > Date.now()) return null;
-  const { rows } = await sql<{ ahead: number }>`
-    select count(*)::int as ahead from (
-      select 1 from waybill.jobs b
-      where b.target = ${job.target} and b.status = 'queued' and b.dispatched_at is null and b.available_at <= now()
-        and (b.priority, b.precedence, b.available_at, b.id) < (${job.priority}, ${job.precedence}, ${job.available_at}::timestamptz, ${job.id})
-      limit ${maxPosition + 1}) ahead`.execute(db);
-  const ahead = rows[0]?.ahead ?? 0;
-  return ahead > maxPosition ? null : ahead + 1;
+  const { rows } = await sql<{ ahead: number; share: number }>`
+    with recursive waiting as (
+      (select tenant_id from waybill.jobs where target = ${job.target} and status = 'queued' and dispatched_at is null order by tenant_id limit 1)
+      union all
+      select (select j.tenant_id from waybill.jobs j where j.target = ${job.target} and j.status = 'queued' and j.dispatched_at is null
+        and j.tenant_id > w.tenant_id order by j.tenant_id limit 1) from waiting w where w.tenant_id is not null
+    ), present as (select tenant_id from waiting where tenant_id is not null limit ${maxTenants})
+    select (select count(*)::int from (
+        select 1 from waybill.jobs b
+        where b.target = ${job.target} and b.tenant_id = ${job.tenant_id} and b.status = 'queued' and b.dispatched_at is null and b.available_at <= now()
+          and (b.priority, b.precedence, b.available_at, b.id) < (${job.priority}, ${job.precedence}, ${job.available_at}::timestamptz, ${job.id})
+        limit ${maxPosition + 1}) ahead) as ahead,
+      (select t.weight from waybill.tenants t where t.id = ${job.tenant_id})::float8
+        / greatest(1, (select sum(t.weight) from present join waybill.tenants t on t.id = present.tenant_id)) as share`.execute(
+    db,
+  );
+  const [row] = rows;
+  return row === undefined || row.ahead > maxPosition ? null : { position: row.ahead + 1, share: row.share };
 }

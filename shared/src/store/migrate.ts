@@ -7,15 +7,18 @@ import { createHash } from 'node:crypto';
 import { runMigrations } from 'bullmq';
 import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
-import type { Database } from './database.ts';
+import { Problem } from '../domain/problem.ts';
+import type { Database, PoolClient } from './database.ts';
 import * as tables from './migrations/0001-tables.ts';
 import * as claim from './migrations/0002-claim.ts';
 import * as coordination from './migrations/0003-coordination.ts';
+import * as servers from './migrations/0004-servers.ts';
 
 const migrations: Readonly<Record<string, { readonly statements: readonly string[] }>> = {
   '0001-tables': tables,
   '0002-claim': claim,
   '0003-coordination': coordination,
+  '0004-servers': servers,
 };
 
 /** Changes whenever a migration does: the key of the prepared directory. */
@@ -32,17 +35,32 @@ const toMigration = (statements: readonly string[]) => ({
   },
 });
 
+/** @throws Problem `schema_newer` */
 export async function migrate(database: Database): Promise<void> {
   const client = await database.pool.connect();
   try {
     // `create … if not exists` fails for the later one of two processes that create the same thing at once.
     await client.query(`select pg_advisory_lock(hashtext('waybill.migrate'))`);
+    await refuseNewer(client);
     await migrateOurs(database);
     await runMigrations(client as never, 'bullmq');
   } finally {
-    await client.query(`select pg_advisory_unlock(hashtext('waybill.migrate'))`);
+    await client.query(`select pg_advisory_unlock(hashtext('waybill.migrate'))`).catch(() => undefined);
     client.release();
   }
+}
+
+/** What this version knows of is there; an older one would find tables it does not understand. */
+async function refuseNewer(client: PoolClient): Promise<void> {
+  const found = await client.query(`select to_regclass('waybill.kysely_migration') is not null as is_there`);
+  if (found.rows[0]?.is_there !== true) return;
+  const { rows } = await client.query('select name from waybill.kysely_migration order by name');
+  const unknown = rows.map((row) => row.name as string).filter((name) => !(name in migrations));
+  if (unknown.length > 0)
+    throw new Problem(
+      'schema_newer',
+      `Cannot run on this database: a newer version has migrated it (${unknown.join(', ')}). Start that version, or restore a backup from before`,
+    );
 }
 
 async function migrateOurs(database: Database): Promise<void> {

@@ -1,17 +1,20 @@
 /**
- * Settling an attempt: one transaction, fenced on (job, attempt).
+ * Settling attempts: one statement for all that are ready, each fenced on (job, attempt).
  *
  * Result, attempt, ledger, next step and webhook row stand or fall together. When the fence is lost, because the job
- * was cancelled, expired or taken over meanwhile, the attempt is closed with its cost and nothing else changes.
+ * was cancelled, expired or taken over meanwhile, the attempt is closed with its cost and nothing else changes. The
+ * work is done by `waybill.settle_attempts`.
  */
 import { sql } from 'kysely';
 import { cleanText } from '../domain/clean-text.ts';
+import type { JobEventType } from '../domain/events.ts';
 import type { FailureKind, FinalKind } from '../domain/failure.ts';
+import { newId } from '../domain/ids.ts';
 import { splitTarget, type WaitingReason } from '../domain/job.ts';
 import { type Usage, usageSchema } from '../domain/usage.ts';
 import { belongsInLedger, type Cost } from '../pricing/cost.ts';
-import type { Database, Trx } from './database.ts';
-import { insertDeliveries } from './deliveries.ts';
+import { collectTick } from './collect-tick.ts';
+import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
 
 export interface AttemptEnd {
@@ -44,60 +47,138 @@ export type NextStep =
       readonly window: number;
     };
 
+/** What a receiver is told when the settle makes the job final. */
+export interface Telling {
+  readonly eventId: string;
+  readonly type: JobEventType;
+  /** JSON text. */
+  readonly payload: string;
+}
+
+export interface Settlement {
+  readonly end: AttemptEnd;
+  readonly next: NextStep;
+  /** null: the job goes on, or nobody asked. */
+  readonly telling: Telling | null;
+}
+
+/** What is told and added after the settle; a job row is wide, and most of it was known before. */
+export type SettledJob = Pick<
+  JobRow,
+  | 'id'
+  | 'seq'
+  | 'attempt'
+  | 'tenant_id'
+  | 'status'
+  | 'target'
+  | 'provider'
+  | 'chain'
+  | 'priority'
+  | 'estimated_tokens'
+  | 'dispatched_at'
+  | 'traceparent'
+>;
+
 export type Settled =
-  | { readonly kind: 'settled'; readonly job: JobRow; readonly deliveryId: string | null }
+  | { readonly kind: 'settled'; readonly job: SettledJob; readonly deliveryId: string | null }
   /** The job went on without this attempt. */
   | { readonly kind: 'fence_lost' };
 
 /** A longer wait goes back to the backlog; a shorter one is a delayed entry. */
 export const longestQueuedDelayMs = 10_000;
 
-export function settleAttempt(database: Database, end: AttemptEnd, next: NextStep): Promise<Settled> {
-  return database.transaction(async (trx) => {
-    const job = await moveOn(trx, end, next);
-    await closeAttempt(trx, end, job !== undefined);
-    if (!job) return { kind: 'fence_lost' };
-    if (next.kind === 'succeed') {
-      await trx
-        .updateTable('waybill.payloads')
-        .set({ output: next.output, output_attempt: end.attempt })
-        .where('job_id', '=', end.jobId)
-        .execute();
-    }
-    return { kind: 'settled', job, deliveryId: await insertDeliveries(trx, job) };
+const maxSettlements = 100;
+const maxStatements = 2;
+
+export type Settle = (settlement: Settlement) => Promise<Settled>;
+
+/** Settles of one tick share a statement. */
+export function createSettler(database: Database): Settle {
+  return collectTick((settlements) => settleAttempts(database, settlements), {
+    maxItems: maxSettlements,
+    maxInFlight: maxStatements,
   });
 }
 
-function moveOn(trx: Trx, end: AttemptEnd, next: NextStep): Promise<JobRow | undefined> {
-  return trx
-    .updateTable('waybill.jobs')
-    .set(next.kind === 'requeue' ? requeueTo(next) : endWith(next))
-    .where('id', '=', end.jobId)
-    .where('status', '=', 'in_progress')
-    .where('attempt', '=', end.attempt)
-    .returningAll()
-    .executeTakeFirst();
+type Row = SettledJob & { ord: number; is_fenced: boolean; delivery_id: string | null };
+
+const statement = `select ord, is_fenced, delivery_id, (job).id, (job).seq, (job).attempt, (job).tenant_id, (job).status, (job).target, (job).provider,
+  (job).chain, (job).priority, (job).estimated_tokens, (job).dispatched_at, (job).traceparent
+  from waybill.settle_attempts($1::jsonb, $2::text[], $3::text[])`;
+
+export async function settleAttempts(database: Database, settlements: readonly Settlement[]): Promise<Settled[]> {
+  // `ord` counts from 1, as arrays do in SQL. Always in the same order of jobs, so that two statements that meet do
+  // not wait for each other.
+  const items = settlements.map(toItem).toSorted((a, b) => (a.job < b.job ? -1 : 1));
+  const { rows } = await database.pool.query(statement, [
+    JSON.stringify(items),
+    // Outputs and payloads never pass through jsonb, which refuses what a model may say.
+    settlements.map(({ next }) => (next.kind === 'succeed' ? next.output : null)),
+    settlements.map(({ telling }) => telling?.payload ?? null),
+  ]);
+  const byOrd = new Map((rows as unknown as Row[]).map((row) => [row.ord, row]));
+  return settlements.map((_, index) => {
+    const row = byOrd.get(index + 1);
+    return row?.is_fenced ? { kind: 'settled', job: row, deliveryId: row.delivery_id } : { kind: 'fence_lost' };
+  });
 }
 
-const nothingAwaited = { waiting_reason: null, waiting_since: null, waiting_until: null };
-
-function endWith(next: Extract<NextStep, { kind: 'succeed' | 'fail' }>) {
-  const isFailed = next.kind === 'fail';
+function toItem({ end, next, telling }: Settlement, index: number) {
+  const text = (value: string | null, max: number) => (value === null ? null : cleanText(value, max));
   return {
-    status:
-      isFailed && next.error === 'expired'
-        ? ('expired' as const)
-        : isFailed
-          ? ('failed' as const)
-          : ('succeeded' as const),
-    seq: sql<number>`seq + 1`,
-    finished_at: sql<Date>`clock_timestamp()`,
-    dispatched_at: null,
-    error_kind: isFailed ? next.error : null,
-    error_message: isFailed ? cleanText(next.message, 500) : null,
-    ...nothingAwaited,
+    ord: index + 1,
+    job: end.jobId,
+    attempt: end.attempt,
+    status: end.status,
+    ...nextColumns(next),
+    longest_queued_ms: longestQueuedDelayMs,
+    failure_kind: end.failure?.kind ?? null,
+    failure_message: text(end.failure?.message ?? null, 500),
+    http_status: end.httpStatus,
+    duration_ms: Math.round(end.durationMs),
+    first_byte_ms: end.firstByteMs === null ? null : Math.round(end.firstByteMs),
+    retry_at: end.retryAtMs === null ? null : new Date(end.retryAtMs),
+    request_id: text(end.requestId, 200),
+    response_model: text(end.responseModel, 200),
+    usage: end.usage === null ? null : JSON.stringify(usageSchema.parse(end.usage)),
+    warnings:
+      end.warnings.length === 0 ? null : JSON.stringify(end.warnings.slice(0, 20).map((each) => cleanText(each, 200))),
+    cost_nano: end.cost.nano?.toString() ?? null,
+    cost_basis: end.cost.basis,
+    cost_reason: end.cost.reason,
+    price_snapshot: end.cost.price?.snapshot ?? null,
+    price_source: end.cost.price?.source ?? null,
+    price_version: end.cost.price?.version ?? null,
+    is_booked: belongsInLedger(end.cost),
+    delivery_id: telling === null ? null : newId('whd'),
+    event_id: telling?.eventId ?? null,
+    event_type: telling?.type ?? null,
   };
 }
+
+function nextColumns(next: NextStep) {
+  if (next.kind === 'requeue')
+    return {
+      next: next.kind,
+      next_target: next.target,
+      delay_ms: Math.round(next.delayMs),
+      waiting: next.waiting,
+      window_size: next.window,
+    };
+  if (next.kind === 'succeed') return { next: next.kind, final_status: 'succeeded' };
+  return {
+    next: next.kind,
+    final_status: finalStatusOf(next),
+    error_kind: next.error,
+    error_message: cleanText(next.message, 500),
+  };
+}
+
+/** The status a job ends with. */
+export const finalStatusOf = (next: Exclude<NextStep, { kind: 'requeue' }>): 'succeeded' | 'failed' | 'expired' =>
+  next.kind === 'succeed' ? 'succeeded' : next.error === 'expired' ? 'expired' : 'failed';
+
+const nothingAwaited = { waiting_reason: null, waiting_since: null, waiting_until: null };
 
 function requeueTo(next: Extract<NextStep, { kind: 'requeue' }>) {
   const until = sql<Date>`clock_timestamp() + ${next.delayMs} * interval '1 millisecond'`;
@@ -120,87 +201,6 @@ function requeueTo(next: Extract<NextStep, { kind: 'requeue' }>) {
 const roomIn = (target: string, window: number) => sql<Date | null>`
   case when (select count(*) from (select 1 from waybill.jobs d where d.target = ${target} and d.status = 'queued' and d.dispatched_at is not null limit ${window}) used) < ${window}
   then clock_timestamp() end`;
-
-/** Closes the attempt row, and books its cost once. */
-async function closeAttempt(trx: Trx, end: AttemptEnd, isFenced: boolean): Promise<void> {
-  // A full answer that came too late is superseded; a call that was stopped is aborted.
-  const status = isFenced ? end.status : end.status === 'aborted' ? 'aborted' : 'superseded';
-  const closed = await trx
-    .updateTable('waybill.attempts')
-    .set({ ...columnsOf(end), status })
-    .where('job_id', '=', end.jobId)
-    .where('n', '=', end.attempt)
-    .where('status', '=', 'started')
-    .returning('n')
-    .executeTakeFirst();
-  if (closed) return bookCost(trx, end, status, null);
-  // Its worker was taken for dead, and the attempt booked as unknown: correct both.
-  const unknown = await trx
-    .updateTable('waybill.attempts')
-    .set({ ...columnsOf(end), status: 'superseded' })
-    .where('job_id', '=', end.jobId)
-    .where('n', '=', end.attempt)
-    .where('status', '=', 'unknown')
-    .returning('n')
-    .executeTakeFirst();
-  if (!unknown) return;
-  const first = await trx
-    .selectFrom('waybill.ledger')
-    .select('id')
-    .where('job_id', '=', end.jobId)
-    .where('attempt', '=', end.attempt)
-    .where('corrects_id', 'is', null)
-    .executeTakeFirst();
-  await bookCost(trx, end, 'superseded', first?.id ?? null);
-}
-
-function columnsOf(end: AttemptEnd) {
-  return {
-    failure_kind: end.failure?.kind ?? null,
-    failure_message: end.failure ? cleanText(end.failure.message, 500) : null,
-    http_status: end.httpStatus,
-    ended_at: sql<Date>`clock_timestamp()`,
-    duration_ms: Math.round(end.durationMs),
-    first_byte_ms: end.firstByteMs === null ? null : Math.round(end.firstByteMs),
-    retry_at: end.retryAtMs === null ? null : new Date(end.retryAtMs),
-    provider_request_id: end.requestId === null ? null : cleanText(end.requestId, 200),
-    response_model: end.responseModel === null ? null : cleanText(end.responseModel, 200),
-    usage: end.usage === null ? null : JSON.stringify(usageSchema.parse(end.usage)),
-    cost_nano: end.cost.nano,
-    cost_basis: end.cost.basis,
-    cost_reason: end.cost.reason,
-    warnings:
-      end.warnings.length === 0
-        ? null
-        : JSON.stringify(end.warnings.slice(0, 20).map((warning) => cleanText(warning, 200))),
-  };
-}
-
-async function bookCost(trx: Trx, end: AttemptEnd, outcome: string, correctsId: string | null): Promise<void> {
-  if (!belongsInLedger(end.cost) && correctsId === null) return;
-  const { provider, model } = splitTarget(end.target);
-  await trx
-    .insertInto('waybill.ledger')
-    .values({
-      job_id: end.jobId,
-      attempt: end.attempt,
-      tenant_id: end.tenantId,
-      provider,
-      requested_model: model,
-      response_model: end.responseModel === null ? null : cleanText(end.responseModel, 200),
-      outcome,
-      usage: end.usage === null ? null : JSON.stringify(end.usage),
-      cost_nano: end.cost.nano,
-      cost_basis: end.cost.basis,
-      cost_reason: end.cost.reason,
-      price_snapshot: end.cost.price?.snapshot ?? null,
-      price_source: end.cost.price?.source ?? null,
-      price_version: end.cost.price?.version ?? null,
-      corrects_id: correctsId,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-}
 
 /** Moves a queued job on without an attempt (a refused claim); null when its entry is stale. */
 export async function redirectQueuedJob(

@@ -37,17 +37,27 @@ export interface DispatchedJob {
   readonly provider: string;
 }
 
-/** Jobs dispatched a while ago whose entry should be in a queue. */
-export async function dispatchedLongAgo(database: Database, limit: number): Promise<DispatchedJob[]> {
+/** Jobs dispatched a while ago whose entry should be in a queue; page by page, in the order of their ids. */
+export async function dispatchedLongAgo(database: Database, afterId: string, limit: number): Promise<DispatchedJob[]> {
   return database.kysely
     .selectFrom('waybill.jobs')
     .select(['id', 'seq', 'provider'])
     .where('status', '=', 'queued')
+    .where('id', '>', afterId)
     .where('dispatched_at', '<', sql<Date>`now() - interval '15 seconds'`)
     .where('available_at', '<', sql<Date>`now() - interval '15 seconds'`)
-    .orderBy('dispatched_at')
+    .orderBy('id')
     .limit(limit)
     .execute();
+}
+
+/** Which of the entries may act no more: their job is final, or went on without them. */
+export async function staleEntries(database: Database, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ entry: string }>`
+    select e.entry from unnest(${[...ids]}::text[]) as e (entry)
+    where not exists (select 1 from waybill.jobs j where j.id = split_part(e.entry, '-', 1) and j.seq::text = split_part(e.entry, '-', 2)
+      and j.status in ('queued', 'in_progress'))`.execute(database.kysely);
+  return rows.map((row) => row.entry);
 }
 
 /** The entry is gone: back to the backlog under a new seq. */

@@ -60,6 +60,7 @@ export interface Tables {
   };
   'waybill.leases': { name: string; worker_id: string; lease_until: Time };
   'waybill.server_facts': { name: string; value: string };
+  'waybill.epochs': { provider: string; epoch: string; changed_at: GeneratedTime };
 }
 
 export interface JobTable {
@@ -117,6 +118,8 @@ export interface AttemptTable {
   http_status: number | null;
   worker_id: string;
   credential: string | null;
+  /** The token of the permit under which it was called. */
+  permit: string | null;
   started_at: GeneratedTime;
   ended_at: TimeOrNull;
   duration_ms: number | null;

@@ -4,19 +4,38 @@ import { newId } from '../domain/ids.ts';
 import type { Database } from './database.ts';
 import type { Tables } from './tables.ts';
 
-/** The endpoint of an ad-hoc address, made at its first use. */
-export async function endpointFor(
-  db: Kysely<Tables>,
-  tenantId: string,
-  url: string,
-): Promise<{ id: string; isDisabled: boolean }> {
-  const inserted = await db
-    .insertInto('waybill.webhook_endpoints')
-    .values({ id: newId('whe'), tenant_id: tenantId, url, kind: 'ad_hoc' })
-    .onConflict((conflict) => conflict.columns(['tenant_id', 'url']).doUpdateSet({ url }))
-    .returning(['id', 'disabled_at'])
-    .executeTakeFirstOrThrow();
-  return { id: inserted.id, isDisabled: inserted.disabled_at !== null };
+/** The endpoint of an ad-hoc address, made at its first use. Looked for first: a row that is there is not written. */
+export async function endpointFor(db: Kysely<Tables>, tenantId: string, url: string): Promise<string> {
+  for (;;) {
+    const found = await db
+      .selectFrom('waybill.webhook_endpoints')
+      .select('id')
+      .where('tenant_id', '=', tenantId)
+      .where('url', '=', url)
+      .executeTakeFirst();
+    if (found) return found.id;
+    const made = await db
+      .insertInto('waybill.webhook_endpoints')
+      .values({ id: newId('whe'), tenant_id: tenantId, url, kind: 'ad_hoc' })
+      .onConflict((conflict) => conflict.columns(['tenant_id', 'url']).doNothing())
+      .returning('id')
+      .executeTakeFirst();
+    if (made) return made.id;
+  }
+}
+
+const rememberedEndpoints = 10_000;
+
+/** The same, asked of the database once for each address; an endpoint keeps its id for ever. */
+export function createEndpointFinder(db: Kysely<Tables>): (tenantId: string, url: string) => Promise<string> {
+  const known = new Map<string, string>();
+  return async (tenantId, url) => {
+    const key = `${tenantId} ${url}`;
+    const id = known.get(key) ?? (await endpointFor(db, tenantId, url));
+    if (known.size >= rememberedEndpoints) known.clear();
+    known.set(key, id);
+    return id;
+  };
 }
 
 /** Nothing more is sent there: what still waits to be delivered ends with it. */

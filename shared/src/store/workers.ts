@@ -39,6 +39,17 @@ export async function endWorker(database: Database, id: string): Promise<void> {
     .execute();
 }
 
+/** Forgets workers that ended long ago and that nothing names any more; returns how many. */
+export async function forgetWorkers(database: Database, limit: number): Promise<number> {
+  const { rows } = await sql`
+    delete from waybill.workers where id in (
+      select w.id from waybill.workers w where w.lease_until < clock_timestamp() - interval '1 day'
+        and not exists (select 1 from waybill.attempts a where a.worker_id = w.id and a.status = 'started')
+        and not exists (select 1 from waybill.jobs j where j.claimed_by = w.id and j.status = 'in_progress')
+      limit ${limit}) returning id`.execute(database.kysely);
+  return rows.length;
+}
+
 /** Takes or renews the lease of a task that runs once in the fleet. Free at once when its holder is dead. */
 export async function holdLease(database: Database, name: string, workerId: string): Promise<boolean> {
   const { rows } = await sql`

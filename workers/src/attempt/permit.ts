@@ -6,40 +6,45 @@
 import { randomUUID } from 'node:crypto';
 import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
-import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { PermitLimits } from '@waybill/shared/coordination/coordination.ts';
 import { waitForSignal } from '@waybill/shared/coordination/wait-for-signal.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
+import type { WorkerContext } from '../worker-context.ts';
 
 const longestWaitInSlotMs = 2_000;
 const pollMs = 250;
 /** How long a job that found no free place stays away. */
 export const turnDelayMs = 1_000;
 
-export type Permit = { readonly kind: 'go'; readonly token: string } | { readonly kind: 'delay' };
+export interface Permit {
+  readonly token: string;
+  readonly target: string;
+  readonly epoch: string;
+  readonly limits: PermitLimits;
+}
 
+/** null: no place came free in time. */
 export async function takePermit(
-  coordination: Coordination,
-  request: { entryId: string; target: string; workerId: string; provider: ProviderSettings },
+  target: string,
+  provider: ProviderSettings,
   signal: AbortSignal,
-): Promise<Permit> {
-  const token = randomUUID();
-  const limit = concurrencyOf(request.provider, splitTarget(request.target).model);
+  { coordination, epochs }: Pick<WorkerContext, 'coordination' | 'epochs'>,
+): Promise<Permit | null> {
+  const limits = { concurrency: concurrencyOf(provider, splitTarget(target).model) };
   const startedAt = performance.now();
   for (;;) {
-    const answer = await coordination.takePermit({
-      token,
-      entryId: request.entryId,
-      target: request.target,
-      workerId: request.workerId,
-      limit,
-    });
-    if (answer.kind === 'go') return { kind: 'go', token };
-    if (signal.aborted || performance.now() - startedAt > longestWaitInSlotMs) return { kind: 'delay' };
-    await waitForSignal(
-      coordination,
-      (message) => message.type === 'permit_freed' && message.target === request.target,
-      pollMs,
-      signal,
-    );
+    const epoch = await epochs.of(provider.id);
+    const permit = { token: randomUUID(), target, epoch, limits };
+    const answer = await coordination.takePermit(permit);
+    if (answer.kind === 'go') return permit;
+    if (signal.aborted || performance.now() - startedAt > longestWaitInSlotMs) return null;
+    if (answer.kind === 'epoch_lost') epochs.lost(provider.id, epoch);
+    else
+      await waitForSignal(
+        coordination,
+        (message) => message.type === 'permit_freed' && message.target === target,
+        answer.retryAfterMs ?? pollMs,
+        signal,
+      );
   }
 }

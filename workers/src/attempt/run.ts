@@ -21,10 +21,10 @@ import { type Candidate, candidates } from '@waybill/shared/routing/candidates.t
 import { decideRefusal, type Refusal } from '@waybill/shared/routing/decide.ts';
 import { orderTargets } from '@waybill/shared/routing/strategies.ts';
 import { pauseScopeKey, targetFacts } from '@waybill/shared/routing/target-facts.ts';
-import { type Claim, claimJob } from '@waybill/shared/store/claim.ts';
+import type { Claim } from '@waybill/shared/store/claim.ts';
 import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
-import { noteWaiting, redirectQueuedJob } from '@waybill/shared/store/settle.ts';
+import { noteWaiting, redirectQueuedJob, type SettledJob } from '@waybill/shared/store/settle.ts';
 import { returnToBacklog } from '@waybill/shared/store/sweep.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
@@ -32,8 +32,9 @@ import { windowsOf } from '../dispatch/windows.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { callTarget } from './call.ts';
 import { type Conclusion, conclude, type Ended, nextOf } from './conclude.ts';
-import { takePermit, turnDelayMs } from './permit.ts';
+import { type Permit, takePermit, turnDelayMs } from './permit.ts';
 import { settleUntilKnown } from './settle-until-known.ts';
+import { tellingOf } from './telling.ts';
 
 const quiet = (note: string): EntryOutcome => ({ kind: 'done', note });
 
@@ -64,56 +65,66 @@ export async function runEntry(
         context.coordination.publish({ type: 'work' });
         return quiet('returned to the backlog: the provider is not in use');
       }
-      return permitAndClaim(entry.data, id, provider, signal, span, context);
+      return permitAndClaim(entry.data, provider, signal, span, context);
     },
   );
 }
 
 async function permitAndClaim(
   entry: Entry,
-  id: string,
   provider: ProviderSettings,
   signal: AbortSignal,
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
-  const { database, coordination, lease } = context;
-  const workerId = lease.id();
-  const permit = await takePermit(coordination, { entryId: id, target: entry.target, workerId, provider }, signal);
-  if (permit.kind === 'delay') {
+  const { database, coordination, epochs, lease, settings, fleet, now } = context;
+  const { pausedUntilMs } = targetFacts(settings(), (await fleet.read()).pauses)(entry.target);
+  if (pausedUntilMs !== null && pausedUntilMs > now()) {
+    await returnToBacklog(database, entry.job, entry.seq);
+    coordination.publish({ type: 'work' });
+    return quiet('returned to the backlog: the target is paused after a failure');
+  }
+  const permit = await takePermit(entry.target, provider, signal, context);
+  if (permit === null) {
     await noteWaiting(database, entry.job, entry.seq, 'turn', turnDelayMs);
     return { kind: 'delay', delayMs: turnDelayMs };
   }
   let claim: Claim;
   try {
-    claim = await claimJob(database, {
+    claim = await context.claim({
       jobId: entry.job,
       seq: entry.seq,
       target: entry.target,
-      workerId,
+      workerId: lease.id(),
       labels: provider.labels,
       credential: provider.credential?.name ?? null,
+      permit: permit.token,
+      epoch: permit.epoch,
     });
   } catch (error) {
-    await coordination.givePermitBack(permit.token, entry.target);
+    await coordination.givePermitBack(permit);
     throw error;
   }
-  if (claim.kind === 'claimed') return attemptOnce(entry, claim, permit.token, provider, span, context);
-  await coordination.givePermitBack(permit.token, entry.target);
-  return claim.kind === 'stale'
-    ? quiet('stale: the job went on without this entry')
-    : refuse(claim.job, claim.refusal, context);
+  if (claim.kind === 'claimed') return attemptOnce(entry, claim, permit, provider, span, context);
+  await coordination.givePermitBack(permit);
+  if (claim.kind === 'refused') return refuse(claim.job, claim.refusal, context);
+  if (claim.kind === 'stale') return quiet('stale: the job went on without this entry');
+  epochs.lost(provider.id, permit.epoch);
+  return { kind: 'delay', delayMs: epochDelayMs };
 }
+
+/** The store that gave the permit is being rebuilt. */
+const epochDelayMs = 100;
 
 async function attemptOnce(
   entry: Entry,
   claim: Extract<Claim, { kind: 'claimed' }>,
-  token: string,
+  permit: Permit,
   provider: ProviderSettings,
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
-  const { coordination, database, logger } = context;
+  const { logger } = context;
   const { job } = claim;
   const settings = context.settings();
   const chain = chainOf(job, settings);
@@ -134,9 +145,7 @@ async function attemptOnce(
     },
     context,
   );
-  await coordination
-    .settlePermit(token, entry.target)
-    .catch((error: unknown) => logger.warn({ err: error }, 'a permit could not be settled; it expires'));
+  const settledPermit = settlePermit(permit, entry, called.result, context);
   const ended = {
     job,
     target: entry.target,
@@ -150,18 +159,38 @@ async function attemptOnce(
   const conclusion = await concludeKnowing({ ...ended, durationMs: performance.now() - startedAt }, context);
   await pauseScope(conclusion, entry.target, context);
   const isMine = () => context.lease.id() === job.claimed_by;
-  const settled = await settleUntilKnown(database, conclusion.end, conclusion.next, isMine, logger);
+  const { end, next } = conclusion;
+  const telling = tellingOf(job, end, next, claim.prior, context.now());
+  const settled = await settleUntilKnown(context.settle, { end, next, telling }, isMine, logger);
+  await settledPermit;
   return tellSettled(settled, conclusion, span, context);
+}
+
+/** Frees the place, and tells what was really used. A store that does not answer lets the permit expire. */
+async function settlePermit(
+  permit: Permit,
+  { tenant, estimate }: Entry,
+  result: CallResult,
+  { coordination, logger }: WorkerContext,
+): Promise<void> {
+  const answer = result.kind === 'answer' ? result.answer : result.kind === 'failure' ? result.partial : emptyAnswer;
+  const { usage } = answer;
+  // A call that was refused, or never sent, used nothing; what a cut or timed out one used is not known.
+  const isUnused = !result.meta.isSent || result.meta.httpStatus !== null;
+  const used = usage ? usage.inputTokens + usage.outputTokens : isUnused ? 0 : estimate;
+  await coordination
+    .settlePermit({ ...permit, tenantId: tenant, estimated: estimate, used })
+    .catch((error: unknown) => logger.warn({ err: error }, 'a permit could not be settled; it expires'));
 }
 
 type Known = 'candidates' | 'nowMs' | 'random' | 'windowOf';
 
 /** An answer is concluded whatever the shared state; without it, a failure sends the job back to be tried again. */
 async function concludeKnowing(ended: Omit<Ended, Known>, context: WorkerContext): Promise<Conclusion> {
-  const { coordination, logger, now, random } = context;
+  const { fleet, logger, now, random } = context;
   const settings = context.settings();
   try {
-    const windowOf = await windowsOf(coordination, settings);
+    const windowOf = await windowsOf(fleet, settings);
     const found = await candidatesOf(ended.job, ended.chain, context);
     return conclude({ ...ended, candidates: found, windowOf, nowMs: now(), random: random() });
   } catch (error) {
@@ -219,9 +248,14 @@ async function tellSettled(
 }
 
 /** The next entry is added here when the settle marked the row; else the dispatcher does it. */
-async function goOn(job: JobRow, reason: string, delayMs: number, context: WorkerContext): Promise<void> {
-  if (job.dispatched_at === null) context.coordination.publish({ type: 'work' });
-  else await addJobEntries(context.queues, [job], reason, delayMs);
+async function goOn(job: SettledJob, reason: string, delayMs: number, context: WorkerContext): Promise<void> {
+  const { coordination, queues, logger } = context;
+  if (job.dispatched_at === null) return coordination.publish({ type: 'work' });
+  await addJobEntries(queues, [job], reason, delayMs);
+  const charge = { target: job.target, tenantId: job.tenant_id, tokens: job.estimated_tokens };
+  await coordination
+    .charge(charge)
+    .catch((error: unknown) => logger.debug({ err: error }, 'an entry could not be charged to its tenant'));
 }
 
 async function refuse(job: JobRow, refusal: Refusal, context: WorkerContext): Promise<EntryOutcome> {
@@ -229,11 +263,7 @@ async function refuse(job: JobRow, refusal: Refusal, context: WorkerContext): Pr
   const decision = decideRefusal(refusal, job.target, await candidatesOf(job, chainOf(job, settings), context));
   if (decision.kind === 'succeed')
     throw new Error('Cannot settle a refused claim: it decided to succeed without a call');
-  const next = nextOf(
-    decision,
-    { windowOf: await windowsOf(context.coordination, settings), target: job.target },
-    null,
-  );
+  const next = nextOf(decision, { windowOf: await windowsOf(context.fleet, settings), target: job.target }, null);
   if (next.kind === 'requeue') {
     const moved = await redirectQueuedJob(context.database, job.id, job.seq, next);
     if (moved) await goOn(moved, `fallback: ${refusal}`, next.delayMs, context);
@@ -263,7 +293,7 @@ function chainOf(job: JobRow, settings: Settings): ChainSettings {
 async function candidatesOf(
   job: JobRow,
   chain: ChainSettings,
-  { settings, coordination, now }: WorkerContext,
+  { settings, fleet, now }: WorkerContext,
 ): Promise<Candidate[]> {
   // The row's targets were filtered by capability when it was accepted, and are in the order of its turn already.
   const needs = {
@@ -275,7 +305,7 @@ async function candidatesOf(
   return candidates(
     orderTargets(chain.targets, 'ordered', 0),
     needs,
-    targetFacts(settings(), await coordination.pauses()),
+    targetFacts(settings(), (await fleet.read()).pauses),
     now(),
   );
 }
@@ -288,6 +318,7 @@ async function pauseScope({ failure, end }: Conclusion, target: string, context:
   await context.coordination
     .pause(pauseScopeKey(pause.scope, target), failure.kind, untilMs)
     .catch((error: unknown) => context.logger.warn({ err: error }, 'a pause could not be told'));
+  context.fleet.forget();
   context.logger.warn(
     { target, scope: pause.scope, kind: failure.kind, until: new Date(untilMs).toISOString() },
     'paused after a failure',

@@ -4,8 +4,7 @@
  * sweep.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Database } from '@waybill/shared/store/database.ts';
-import { type AttemptEnd, type NextStep, type Settled, settleAttempt } from '@waybill/shared/store/settle.ts';
+import type { AttemptEnd, Settle, Settled, Settlement } from '@waybill/shared/store/settle.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 
 const firstDelayMs = 50;
@@ -13,32 +12,31 @@ const longestDelayMs = 5_000;
 
 /** @param isMine whether the lease under which the job was claimed still holds */
 export async function settleUntilKnown(
-  database: Database,
-  end: AttemptEnd,
-  next: NextStep,
+  settle: Settle,
+  settlement: Settlement,
   isMine: () => boolean,
   logger: Logger,
 ): Promise<Settled> {
-  let attempt = { end, next };
+  let attempt = settlement;
   for (let delayMs = firstDelayMs; ; delayMs = Math.min(longestDelayMs, delayMs * 3)) {
     try {
-      return await settleAttempt(database, attempt.end, attempt.next);
+      return await settle(attempt);
     } catch (error) {
-      logger.warn({ err: error, job_id: end.jobId, attempt: end.attempt }, 'a settle failed; it is repeated');
+      const { jobId, attempt: n } = settlement.end;
+      logger.warn({ err: error, job_id: jobId, attempt: n }, 'a settle failed; it is repeated');
       if (!isMine()) return { kind: 'fence_lost' };
       // A value the database will never take: the end is told without what may be at fault.
-      if (isDataFault(error))
-        attempt = {
-          end: bare(end),
-          next:
-            next.kind === 'succeed'
-              ? { kind: 'fail', error: 'unknown', message: 'the answer could not be stored' }
-              : next,
-        };
+      if (isDataFault(error)) attempt = bareSettlement(settlement);
       await sleep(delayMs);
     }
   }
 }
+
+const bareSettlement = ({ end, next }: Settlement): Settlement => ({
+  end: bare(end),
+  next: next.kind === 'succeed' ? { kind: 'fail', error: 'unknown', message: 'the answer could not be stored' } : next,
+  telling: null,
+});
 
 /** SQLSTATE classes 22 (data) and 23 (constraint). */
 const isDataFault = (error: unknown): boolean =>

@@ -1,45 +1,85 @@
 /**
  * The dispatcher: feeds each target's queue from the backlog, as far as its window has room.
  *
- * One process of the fleet holds the `dispatch` lease. First in, first out within a class, classes in order, retries
- * and fallbacks ahead of their class. A target that cannot take work now is not fed: its jobs go to the next target
- * that can, or wait where they are.
+ * One process of the fleet holds the `dispatch` lease. Which jobs go next is `routing/fair-share`; a job whose target
+ * cannot take it now goes to the next one that can, or waits where it is, and the jobs behind it go ahead.
  */
+import type { Settings } from '@waybill/shared/config/settings.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
-import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
+import { webhookQueueName } from '@waybill/shared/queue/queue.ts';
+import { type Candidate, candidates, type TargetFacts } from '@waybill/shared/routing/candidates.ts';
+import { shareOut, type TenantLine } from '@waybill/shared/routing/fair-share.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
+import { interactiveReserve } from '@waybill/shared/routing/window.ts';
 import {
+  type BacklogGroup,
+  type BacklogHead,
+  type DispatchedJobRow,
+  dueGroups,
   holdJob,
-  strandedJobs,
-  takeFromBacklog,
-  targetsWithBacklog,
+  markDispatched,
+  readHeads,
+  tenantWeights,
   triedTargets,
+  type WindowUse,
+  windowsInUse,
 } from '@waybill/shared/store/backlog.ts';
-import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { redirectQueuedJob } from '@waybill/shared/store/settle.ts';
-import { holdLease } from '@waybill/shared/store/workers.ts';
+import { createHeldLease, type HeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import type { WorkerContext } from '../worker-context.ts';
+import { createShares, type Shares } from './shares.ts';
 import { windowsOf } from './windows.ts';
 
 /** With work in the backlog, places in the windows come free all the time. */
 const busyIntervalMs = 100;
 const idleIntervalMs = 1_000;
+/** How often the queue's store is looked at: wiped, it would ring no bell. */
+const checkIntervalMs = 1_000;
+/** Jobs looked at when their target cannot take them. */
 const strandedBatch = 200;
+/** Reads of one target's backlog in one round, and of one group at least. */
+const mostPasses = 4;
+const fewestHeads = 4;
 /** How long a job stays aside whose targets are all switched off. */
 const holdMs = 60_000;
+/** Targets served in one round; more than any configuration has. */
+const mostTargets = 1_000;
+
+/** What the dispatcher may touch. */
+export type DispatchContext = Pick<
+  WorkerContext,
+  'database' | 'queues' | 'coordination' | 'epochs' | 'fleet' | 'settings' | 'lease' | 'logger' | 'now'
+>;
 
 export interface Dispatcher {
   stop(): Promise<void>;
 }
 
-export function startDispatcher(context: WorkerContext): Dispatcher {
+export interface DispatchState {
+  readonly lease: HeldLease;
+  readonly shares: Shares;
+  /** When the last round began, by a clock that only goes forward. */
+  roundAt: number;
+  /** When the queue's store was last seen to be whole. */
+  checkedAt: number;
+}
+
+export const createDispatchState = (context: DispatchContext): DispatchState => ({
+  lease: createHeldLease('dispatch', context),
+  shares: createShares(),
+  roundAt: performance.now(),
+  checkedAt: Number.NEGATIVE_INFINITY,
+});
+
+export function startDispatcher(context: DispatchContext): Dispatcher {
+  const state = createDispatchState(context);
   const loop: Loop = startLoop({
     name: 'dispatch',
     intervalMs: idleIntervalMs,
     logger: context.logger,
-    round: () => dispatchRound(context),
+    round: () => dispatchRound(context, state),
   });
   const unsubscribe = context.coordination.subscribe((signal) => {
     if (signal.type === 'work') loop.wake();
@@ -52,57 +92,156 @@ export function startDispatcher(context: WorkerContext): Dispatcher {
   };
 }
 
-export async function dispatchRound(context: WorkerContext): Promise<{ nextMs: number }> {
-  const { database, coordination, settings, now } = context;
-  if (!(await holdLease(database, 'dispatch', context.lease.id()))) return { nextMs: idleIntervalMs };
-  const targets = (await targetsWithBacklog(database)).filter((each) => each.is_due);
-  if (targets.length === 0) return { nextMs: idleIntervalMs };
-  const windowOf = await windowsOf(coordination, settings());
-  const factsOf = targetFacts(settings(), await coordination.pauses());
-  for (const { target } of targets) {
-    const facts = factsOf(target);
-    const canTake =
-      facts.isConfigured && facts.isEnabled && (facts.pausedUntilMs === null || facts.pausedUntilMs <= now());
-    if (canTake) await feed(target, windowOf(target), context);
-    else await moveAway(target, factsOf, windowOf, context);
+interface Round {
+  readonly settings: Settings;
+  readonly windowOf: (target: string) => number;
+  readonly factsOf: (target: string) => TargetFacts;
+  readonly weights: ReadonlyMap<string, number>;
+  readonly shares: Shares;
+}
+
+export async function dispatchRound(context: DispatchContext, state: DispatchState): Promise<{ nextMs: number }> {
+  const { database, coordination, epochs, fleet, settings, queues, logger } = context;
+  if (!queues.isReachable() || !(await state.lease.holds())) return { nextMs: idleIntervalMs };
+  if (queues.isRebuiltWithEpoch && performance.now() - state.checkedAt >= checkIntervalMs) {
+    await epochs.check([...Object.keys(settings().providers), webhookQueueName]);
+    state.checkedAt = performance.now();
   }
+  const groups = await dueGroups(database);
+  const startedAt = performance.now();
+  state.shares.keep(new Set(groups.map((group) => group.target)), startedAt - state.roundAt);
+  state.roundAt = startedAt;
+  if (groups.length === 0) return { nextMs: idleIntervalMs };
+  await coordination
+    .takeCharges()
+    .then(state.shares.apply, (error: unknown) => logger.debug({ err: error }, 'charges could not be read'));
+  const { pauses } = await fleet.read();
+  const windowOf = await windowsOf(fleet, settings());
+  const byTarget = [...Map.groupBy(groups, (group) => group.target)].slice(0, mostTargets);
+  const windows = new Map(byTarget.map(([target]) => [target, windowOf(target)]));
+  const round: Round = {
+    settings: settings(),
+    windowOf,
+    factsOf: targetFacts(settings(), pauses),
+    weights: await tenantWeights(database, [...new Set(groups.map((group) => group.tenant_id))]),
+    shares: state.shares,
+  };
+  const inUse = await windowsInUse(database, windows);
+  for (const [target, list] of byTarget) await serve(target, list, inUse.get(target), round, context);
   return { nextMs: busyIntervalMs };
 }
 
-async function feed(target: string, window: number, { database, queues }: WorkerContext): Promise<void> {
-  const taken = await takeFromBacklog(database, target, window);
-  if (taken.length > 0) await addJobEntries(queues, taken, 'backlog');
+async function serve(
+  target: string,
+  groups: readonly BacklogGroup[],
+  use: WindowUse | undefined,
+  round: Round,
+  context: DispatchContext,
+): Promise<void> {
+  const facts = round.factsOf(target);
+  const canTake =
+    facts.isConfigured && facts.isEnabled && (facts.pausedUntilMs === null || facts.pausedUntilMs <= context.now());
+  if (canTake) await feed(target, groups, use ?? { used: 0, interactive: 0 }, round, context);
+  else
+    await moveAway(await readHeads(context.database, groups, Math.ceil(strandedBatch / groups.length)), round, context);
 }
 
-/** Sends the jobs of a target that cannot take them to the next one that can. */
-async function moveAway(
+/** Fills the window; reads a few jobs of each group, and again while there is room and a group had more to give. */
+async function feed(
   target: string,
-  factsOf: ReturnType<typeof targetFacts>,
-  windowOf: (target: string) => number,
-  context: WorkerContext,
+  groups: readonly BacklogGroup[],
+  use: WindowUse,
+  round: Round,
+  context: DispatchContext,
+): Promise<void> {
+  let { used, interactive } = use;
+  const window = round.windowOf(target);
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const reserved = Math.max(0, interactiveReserve(window) - interactive);
+    const room = window - used;
+    if (room <= 0 || (room <= reserved && groups.every((group) => group.priority > 0))) return;
+    const perGroup = Math.min(room, Math.max(fewestHeads, Math.ceil((2 * room) / groups.length)));
+    const heads = await readHeads(context.database, groups, perGroup);
+    const { added, movedAway } = await dispatch(target, heads, { room, reserved }, round, context);
+    used += added.length;
+    interactive += added.filter(({ priority }) => priority === 0).length;
+    const hadMore = [...Map.groupBy(heads, groupKey).values()].some((list) => list.length === perGroup);
+    if (added.length + movedAway === 0 || !hadMore) return;
+  }
+}
+
+const groupKey = ({ tenant_id, priority, precedence }: BacklogGroup): string =>
+  `${tenant_id} ${priority} ${precedence}`;
+
+async function dispatch(
+  target: string,
+  heads: readonly BacklogHead[],
+  { room, reserved }: { room: number; reserved: number },
+  { windowOf, factsOf, weights, shares }: Round,
+  context: DispatchContext,
+): Promise<{ added: readonly DispatchedJobRow[]; movedAway: number }> {
+  const { database, queues, now } = context;
+  const canServe = (head: BacklogHead) => candidates([target], needsOf(head), factsOf, now())[0]?.kind === 'eligible';
+  const able = heads.filter(canServe);
+  const unable = heads.filter((head) => !canServe(head)).slice(0, strandedBatch);
+  if (unable.length > 0) await moveAway(unable, { windowOf, factsOf }, context);
+  const lines = toLines(able, weights, (tenant) => shares.factor(target, tenant));
+  const share = shareOut({ state: shares.state(target), lines, room, reserved });
+  shares.setState(target, share.state);
+  const marked = await markDispatched(database, target, share.picked);
+  await addJobEntries(queues, marked, 'backlog');
+  return { added: marked, movedAway: unable.length };
+}
+
+/** A tenant's jobs, each class in its order: retries and fallbacks first, then the oldest. */
+function toLines(
+  heads: readonly BacklogHead[],
+  weights: ReadonlyMap<string, number>,
+  factorOf: (tenant: string) => number,
+): TenantLine[] {
+  // The heads come group by group, each in its order, and the groups in theirs.
+  return [...Map.groupBy(heads, (head) => head.tenant_id)].map(([tenant, jobs]) => ({
+    tenant,
+    weight: weights.get(tenant) ?? 1,
+    jobs: jobs
+      .toSorted((a, b) => a.priority - b.priority || a.precedence - b.precedence)
+      .map((job) => ({
+        id: job.id,
+        priority: job.priority,
+        tokens: job.estimated_tokens * factorOf(tenant),
+        waitedMs: job.waited_ms,
+      })),
+  }));
+}
+
+const needsOf = (job: Pick<BacklogHead, 'estimated_tokens' | 'require' | 'exclude_providers'>) => ({
+  capabilities: [],
+  estimatedTokens: job.estimated_tokens,
+  require: job.require,
+  excludeProviders: job.exclude_providers,
+});
+
+/** Sends jobs whose target cannot take them to the next one that can. */
+async function moveAway(
+  jobs: readonly BacklogHead[],
+  { windowOf, factsOf }: Pick<Round, 'windowOf' | 'factsOf'>,
+  context: DispatchContext,
 ): Promise<void> {
   const { database, now } = context;
-  const jobs = await strandedJobs(database, target, strandedBatch);
   const tried = await triedTargets(database, jobs);
   for (const job of jobs) {
-    const needs = {
-      capabilities: [],
-      estimatedTokens: job.estimated_tokens,
-      require: job.require,
-      excludeProviders: job.exclude_providers,
-    };
-    const found = candidates(job.targets, needs, factsOf, now());
+    const found = candidates(job.targets, needsOf(job), factsOf, now());
     const next = found.find((candidate) => candidate.kind === 'eligible' && !tried.get(job.id)?.has(candidate.target));
-    if (next) await redirect(job, next.target, windowOf(next.target), context);
+    if (next && next.target !== job.target) await redirect(job, next.target, windowOf(next.target), context);
     else await hold(job, found, context);
   }
 }
 
 async function redirect(
-  job: JobRow,
+  job: BacklogHead,
   target: string,
   window: number,
-  { database, queues, logger }: WorkerContext,
+  { database, queues, logger }: DispatchContext,
 ): Promise<void> {
   const moved = await redirectQueuedJob(database, job.id, job.seq, {
     kind: 'requeue',
@@ -117,7 +256,7 @@ async function redirect(
     await addJobEntries(queues, [moved], `moved from ${splitTarget(job.target).provider}`);
 }
 
-async function hold(job: JobRow, found: readonly Candidate[], { database, now }: WorkerContext): Promise<void> {
+async function hold(job: BacklogHead, found: readonly Candidate[], { database, now }: DispatchContext): Promise<void> {
   const untils = found.flatMap((candidate) =>
     candidate.kind === 'skipped' && candidate.untilMs !== null ? [candidate.untilMs] : [],
   );

@@ -1,14 +1,14 @@
 /** The window of every target, from the fleet's throughput and the configured concurrency. */
 import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
-import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { FleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { windowSize } from '@waybill/shared/routing/window.ts';
 
 const unconfiguredConcurrency = 32;
 
-export async function windowsOf(coordination: Coordination, settings: Settings): Promise<(target: string) => number> {
-  const throughput = await coordination.throughput();
+export async function windowsOf(fleet: FleetView, settings: Settings): Promise<(target: string) => number> {
+  const { throughput } = await fleet.read();
   return (target) => {
     const { provider: id, model } = splitTarget(target);
     const provider = settings.providers[id];

@@ -9,18 +9,23 @@ import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { expireJobs, failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import {
   closeLostAttempts,
+  type DispatchedJob,
   dispatchedLongAgo,
   forgetExpiredKeys,
   type LostJob,
   requeueLostJobs,
   returnToBacklog,
+  staleEntries,
 } from '@waybill/shared/store/sweep.ts';
-import { holdLease } from '@waybill/shared/store/workers.ts';
+import { forgetWorkers } from '@waybill/shared/store/workers.ts';
+import { createHeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 const intervalMs = 15_000;
 const batch = 500;
+/** Entries of one queue that are compared with their jobs in one round. */
+const staleBatch = 1_000;
 /** Deadlines are looked at more often: a job should not outlive its own by much. */
 const expiryIntervalMs = 1_000;
 
@@ -29,28 +34,28 @@ export interface Sweeper {
 }
 
 export function startSweeper(context: WorkerContext): Sweeper {
+  const lease = createHeldLease('sweep', context);
+  const whenHolding = async (work: () => Promise<void>): Promise<undefined> => {
+    if (await lease.holds()) await work();
+    return undefined;
+  };
   const sweeping: Loop = startLoop({
     name: 'sweep',
     intervalMs,
     logger: context.logger,
-    round: () => whenHolding(context, () => sweep(context)),
+    round: () => whenHolding(() => sweep(context)),
   });
   const expiring: Loop = startLoop({
     name: 'expiry',
     intervalMs: expiryIntervalMs,
     logger: context.logger,
-    round: () => whenHolding(context, () => expire(context)),
+    round: () => whenHolding(() => expire(context)),
   });
   return {
     async stop() {
       await Promise.all([sweeping.stop(), expiring.stop()]);
     },
   };
-}
-
-async function whenHolding(context: WorkerContext, work: () => Promise<void>): Promise<undefined> {
-  if (await holdLease(context.database, 'sweep', context.lease.id())) await work();
-  return undefined;
 }
 
 export async function sweep(context: WorkerContext): Promise<void> {
@@ -76,8 +81,11 @@ export async function sweep(context: WorkerContext): Promise<void> {
     logger.warn({ attempts: lost, jobs: requeued.length }, 'took over the work of dead workers');
     coordination.publish({ type: 'work' });
   }
-  await findLostEntries(context);
   await forgetExpiredKeys(database);
+  await forgetWorkers(database, batch);
+  if (!context.queues.isReachable()) return;
+  await findLostEntries(context);
+  await removeStaleEntries(context);
 }
 
 /** Repeats until a batch is not full; returns the sum. */
@@ -90,15 +98,35 @@ async function inBatches(work: () => Promise<number>): Promise<number> {
 /** A job marked as dispatched whose entry is gone would wait for ever. */
 async function findLostEntries({ database, queues, logger, coordination }: WorkerContext): Promise<void> {
   let found = 0;
-  for (const job of await dispatchedLongAgo(database, batch)) {
-    const state = await queues.queue(job.provider).stateOf(entryId(job.id, job.seq));
-    if (state !== 'finished' && state !== 'missing') continue;
-    await returnToBacklog(database, job.id, job.seq);
-    found += 1;
+  let page: DispatchedJob[] = [];
+  for (let afterId = ''; afterId === '' || page.length === batch; afterId = page.at(-1)?.id ?? '') {
+    page = await dispatchedLongAgo(database, afterId, batch);
+    for (const [provider, jobs] of Map.groupBy(page, (job) => job.provider)) {
+      const states = await queues.queue(provider).statesOf(jobs.map((job) => entryId(job.id, job.seq)));
+      for (const job of jobs) {
+        const state = states.get(entryId(job.id, job.seq));
+        if (state !== 'finished' && state !== 'missing') continue;
+        await returnToBacklog(database, job.id, job.seq);
+        found += 1;
+      }
+    }
+    if (page.length === 0) break;
   }
   if (found === 0) return;
   logger.warn({ jobs: found }, 'entries were gone from the queue; their jobs are dispatched again');
   coordination.publish({ type: 'work' });
+}
+
+/** Entries that can act no more end quietly when a worker takes them; where none does, they would pile up. */
+async function removeStaleEntries({ database, queues, settings, logger }: WorkerContext): Promise<void> {
+  let removed = 0;
+  for (const provider of Object.keys(settings().providers)) {
+    const queue = queues.queue(provider);
+    const stale = await staleEntries(database, await queue.listWaiting(staleBatch));
+    for (const id of stale) await queue.remove(id);
+    removed += stale.length;
+  }
+  if (removed > 0) logger.info({ entries: removed }, 'removed entries whose jobs went on without them');
 }
 
 async function expire(context: WorkerContext): Promise<void> {

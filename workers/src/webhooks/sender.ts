@@ -6,15 +6,16 @@
  */
 import { parseRetryAfter } from '@waybill/shared/providers/retry-after.ts';
 import { type DeliveryEntry, deliveryEntrySchema } from '@waybill/shared/queue/entry.ts';
-import { type EntryOutcome, type QueueWorker, webhookQueueName } from '@waybill/shared/queue/queue.ts';
+import { type EntryOutcome, type QueueItem, type QueueWorker, webhookQueueName } from '@waybill/shared/queue/queue.ts';
 import {
+  createDeliveryFinder,
+  createDeliverySettler,
   type DeliveryEnd,
+  type DeliveryRow,
   type DueDelivery,
-  findDelivery,
-  settleDelivery,
+  releaseDeliveries,
   takeDueDeliveries,
 } from '@waybill/shared/store/deliveries.ts';
-import { webhookSecretOf } from '@waybill/shared/store/tenants.ts';
 import { disableEndpoint } from '@waybill/shared/store/webhook-endpoints.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, markFailed, traceparentOf } from '@waybill/shared/telemetry/tracing.ts';
@@ -23,9 +24,11 @@ import { type Dispatcher, request } from 'undici';
 import { type Loop, startLoop } from '../loop.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { createGuardedAgent } from './guarded-agent.ts';
+import { createReceiverSlots, type ReceiverSlots } from './receiver-slots.ts';
 import { nextTryMs } from './schedule.ts';
+import { createSecrets, type Secrets } from './secrets.ts';
 
-const concurrency = 16;
+const concurrency = 32;
 const connectTimeoutMs = 5_000;
 const maxAnswerBytes = 64 * 1_024;
 const dueIntervalMs = 1_000;
@@ -38,29 +41,31 @@ export interface WebhookSender {
 
 export function startWebhookSender(context: WorkerContext): WebhookSender {
   const agent = createGuardedAgent(context.receivers, connectTimeoutMs);
+  const parts: SenderParts = {
+    agent,
+    find: createDeliveryFinder(context.database),
+    settle: createDeliverySettler(context.database),
+    secretOf: createSecrets(context),
+    receivers: createReceiverSlots(),
+    context,
+  };
   const queue = context.queues.queue<DeliveryEntry>(webhookQueueName);
-  const worker: QueueWorker = queue.startWorker((data) => deliver(data, agent, context), concurrency);
+  const worker: QueueWorker = queue.startWorker((data) => deliver(data, parts), concurrency);
   const due: Loop = startLoop({
     name: 'webhooks due',
     intervalMs: dueIntervalMs,
     logger: context.logger,
     async round() {
+      // What is taken and not added would wait for five minutes.
+      if (!context.queues.isReachable()) return undefined;
       const rows = await takeDueDeliveries(context.database, dueBatch);
-      await queue.add(
-        rows.map((row) => ({
-          id: `${row.id}-${row.seq}`,
-          delayMs: 0,
-          priority: 1,
-          data: {
-            delivery: row.id,
-            seq: row.seq,
-            tenant: row.tenant_id,
-            event: row.type,
-            job: row.job_id,
-            traceparent: row.traceparent,
-          },
-        })),
-      );
+      await queue.add(rows.map(toItem)).catch(async (error: unknown) => {
+        await releaseDeliveries(
+          context.database,
+          rows.map(({ id }) => id),
+        );
+        throw error;
+      });
       return undefined;
     },
   });
@@ -73,12 +78,41 @@ export function startWebhookSender(context: WorkerContext): WebhookSender {
   };
 }
 
-async function deliver(data: unknown, agent: Dispatcher, context: WorkerContext): Promise<EntryOutcome> {
+const toItem = (row: DeliveryRow): QueueItem<DeliveryEntry> => ({
+  id: `${row.id}-${row.seq}`,
+  delayMs: 0,
+  priority: 1,
+  data: {
+    delivery: row.id,
+    seq: row.seq,
+    tenant: row.tenant_id,
+    event: row.type,
+    job: row.job_id,
+    traceparent: row.traceparent,
+  },
+});
+
+interface SenderParts {
+  readonly agent: Dispatcher;
+  readonly find: ReturnType<typeof createDeliveryFinder>;
+  readonly settle: ReturnType<typeof createDeliverySettler>;
+  readonly secretOf: Secrets;
+  readonly receivers: ReceiverSlots;
+  readonly context: WorkerContext;
+}
+
+/** How long a delivery stays away whose receiver is slow and busy. */
+const busyDelayMs = 1_000;
+
+async function deliver(data: unknown, parts: SenderParts): Promise<EntryOutcome> {
+  const { find, settle, receivers, context } = parts;
   const entry = deliveryEntrySchema.safeParse(data);
   if (!entry.success) return { kind: 'done', note: 'not an entry of this version' };
   const { delivery: id, seq, traceparent } = entry.data;
-  const delivery = await findDelivery(context.database, id, seq);
+  const delivery = await find({ id, seq });
   if (!delivery) return { kind: 'done', note: 'stale: the delivery went on without this entry' };
+  if (!receivers.take(delivery.endpoint_id)) return { kind: 'delay', delayMs: busyDelayMs };
+  const startedAt = performance.now();
   const attributes = {
     [attribute.webhookType]: delivery.type,
     [attribute.jobId]: delivery.job_id,
@@ -88,10 +122,11 @@ async function deliver(data: unknown, agent: Dispatcher, context: WorkerContext)
     'webhook',
     { kind: 'client', attributes, parent: traceparent, isRoot: traceparent === null },
     async (span) => {
-      const end = await sendOnce(delivery, traceparentOf(span), agent, context);
+      const end = await sendOnce(delivery, traceparentOf(span), parts);
+      receivers.release(delivery.endpoint_id, performance.now() - startedAt);
       if (end.status !== null) span.setAttribute(attribute.httpStatus, end.status);
       if (end.kind !== 'delivered') markFailed(span, end.status === null ? 'network' : String(end.status));
-      await settleDelivery(context.database, id, seq, end);
+      await settle({ id, seq, end });
       if (end.kind === 'failed' && end.status === 410)
         await disableEndpoint(context.database, delivery.endpoint_id, 'the receiver answered 410 Gone');
       return end.kind === 'delivered'
@@ -104,12 +139,11 @@ async function deliver(data: unknown, agent: Dispatcher, context: WorkerContext)
 async function sendOnce(
   delivery: DueDelivery,
   traceparent: string | null,
-  agent: Dispatcher,
-  context: WorkerContext,
+  { agent, secretOf, context }: SenderParts,
 ): Promise<DeliveryEnd> {
   const sentAt = new Date(Math.floor(context.now() / 1_000) * 1_000);
   try {
-    const secret = await webhookSecretOf(context.database, context.sealer, delivery.tenant_id);
+    const secret = await secretOf(delivery.tenant_id);
     const response = await request(delivery.url, {
       method: 'POST',
       dispatcher: agent,

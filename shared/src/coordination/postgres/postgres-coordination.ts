@@ -1,79 +1,37 @@
-/** Coordination as SQL functions on UNLOGGED tables; signals stay in memory, because the process is alone. */
-import { EventEmitter } from 'node:events';
+/** Coordination as SQL functions on UNLOGGED tables; signals stay in memory when the process is alone, else NOTIFY. */
 import type { Pause } from '../../routing/target-facts.ts';
+import { collectTick } from '../../store/collect-tick.ts';
 import type { Database, Pool } from '../../store/database.ts';
-import { type Coordination, permitLeaseMs, type Signal } from '../coordination.ts';
+import {
+  type Charge,
+  type Coordination,
+  type FleetState,
+  type PermitAnswer,
+  type PermitEnd,
+  type PermitRequest,
+  permitLeaseMs,
+  throughputSeconds,
+} from '../coordination.ts';
+import { createHeldPermits } from '../held-permits.ts';
+import type { Signals } from '../signals.ts';
 
-const throughputSeconds = 10;
+const maxGroup = 100;
+const maxStatements = 2;
 
-export function createPostgresCoordination(database: Database): Coordination {
+export interface PostgresCoordinationOptions {
+  readonly database: Database;
+  readonly signals: Signals;
+  /** Ends what brings the signals. */
+  readonly onClose?: () => Promise<void>;
+}
+
+export function createPostgresCoordination({ database, signals, onClose }: PostgresCoordinationOptions): Coordination {
   const { pool } = database;
-  const signals = new EventEmitter<{ signal: [Signal] }>();
-  signals.setMaxListeners(0);
-  const publish = (signal: Signal): void => void signals.emit('signal', signal);
   return {
-    ...createPermits(pool, (target) => publish({ type: 'permit_freed', target })),
-    ...createPauses(pool),
-    async reset() {
-      await pool.query('truncate coordination.permits, coordination.pauses, coordination.throughput');
-    },
-    publish,
-    subscribe(listener) {
-      signals.on('signal', listener);
-      return () => void signals.off('signal', listener);
-    },
-  };
-}
-
-type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'throughput'>;
-
-function createPermits(pool: Pool, onFreed: (target: string) => void): Permits {
-  // Only these are renewed: a permit whose return was lost must be able to expire.
-  const inUse = new Set<string>();
-  return {
-    async takePermit({ token, entryId, target, workerId, limit }) {
-      const { rows } = await pool.query('select coordination.take_permit($1, $2, $3, $4, $5, $6) as is_taken', [
-        token,
-        entryId,
-        target,
-        workerId,
-        limit,
-        permitLeaseMs,
-      ]);
-      if (rows[0]?.is_taken !== true) return { kind: 'wait' };
-      inUse.add(token);
-      return { kind: 'go' };
-    },
-    async givePermitBack(token, target) {
-      inUse.delete(token);
-      await pool.query('delete from coordination.permits where token = $1', [token]);
-      onFreed(target);
-    },
-    async settlePermit(token, target) {
-      inUse.delete(token);
-      await pool.query('select coordination.settle_permit($1, $2)', [token, target]);
-      onFreed(target);
-    },
-    async renewPermits() {
-      if (inUse.size === 0) return;
-      await pool.query(
-        `update coordination.permits set expires_at = clock_timestamp() + make_interval(secs => $2) where token = any($1)`,
-        [[...inUse], permitLeaseMs / 1_000],
-      );
-    },
-    async throughput() {
-      const { rows } = await pool.query(
-        `select target, sum(ended)::float8 / $1::float8 as rate from coordination.throughput
-         where second > extract(epoch from clock_timestamp())::bigint - $1::int group by target`,
-        [throughputSeconds],
-      );
-      return new Map(rows.map((row) => [row.target as string, row.rate as number]));
-    },
-  };
-}
-
-function createPauses(pool: Pool): Pick<Coordination, 'pause' | 'pauses'> {
-  return {
+    ...createPermits(pool, signals),
+    ...createEpochs(pool),
+    ...createShares(pool),
+    fleetState: () => readFleetState(pool),
     async pause(scope, kind, untilMs) {
       await pool.query(
         `insert into coordination.pauses (scope, kind, until) values ($1, $2, $3)
@@ -81,16 +39,176 @@ function createPauses(pool: Pool): Pick<Coordination, 'pause' | 'pauses'> {
         [scope, kind, new Date(untilMs)],
       );
     },
-    async pauses() {
-      const { rows } = await pool.query(
-        'select scope, kind, until from coordination.pauses where until > clock_timestamp()',
-      );
-      return new Map(
-        rows.map((row): [string, Pause] => [
-          row.scope as string,
-          { kind: row.kind as string, untilMs: (row.until as Date).getTime() },
-        ]),
+    async reset() {
+      await pool.query(
+        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs',
       );
     },
+    publish: signals.publish,
+    subscribe: signals.subscribe,
+    close: async () => onClose?.(),
+  };
+}
+
+type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'dropPermits'>;
+
+function createPermits(pool: Pool, signals: Signals): Permits {
+  const held = createHeldPermits();
+  const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
+  const take = byTarget((requests: readonly PermitRequest[]) => takePermits(pool, requests));
+  const settle = byTarget(async (ends: readonly PermitEnd[]) => {
+    if (await settlePermits(pool, ends)) freed(ends[0]?.target ?? '');
+    return ends;
+  });
+  return {
+    async takePermit(request) {
+      const answer = await take(request);
+      if (answer.kind === 'go') held.add(request);
+      return answer;
+    },
+    async givePermitBack(permit) {
+      held.remove(permit);
+      await pool.query('delete from coordination.permits where token = $1', [permit.token]);
+      freed(permit.target);
+    },
+    async settlePermit(end) {
+      held.remove(end);
+      await settle(end);
+    },
+    async renewPermits() {
+      const tokens = [...held.byProvider().values()].flat().map(({ token }) => token);
+      if (tokens.length === 0) return;
+      await pool.query(
+        `update coordination.permits set expires_at = clock_timestamp() + make_interval(secs => $2) where token = any($1)`,
+        [tokens, permitLeaseMs / 1_000],
+      );
+    },
+    dropPermits: () => held.clear(),
+  };
+}
+
+/** Groups the calls of one tick by target and, within it, by what must be the same for all. */
+function byTarget<Item extends { target: string }, Result>(
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+): (item: Item) => Promise<Result> {
+  const collectors = new Map<string, (item: Item) => Promise<Result>>();
+  return (item) => {
+    let collect = collectors.get(item.target);
+    if (!collect) {
+      collect = collectTick(run, { maxItems: maxGroup, maxInFlight: maxStatements });
+      collectors.set(item.target, collect);
+    }
+    return collect(item);
+  };
+}
+
+async function takePermits(pool: Pool, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
+  const [first] = requests;
+  if (!first) return [];
+  // Of requests that differ, because a configuration or an epoch has just changed, the stricter one holds for all.
+  const limit = Math.min(...requests.map(({ limits }) => limits.concurrency));
+  const epoch = requests.every((request) => request.epoch === first.epoch) ? first.epoch : '';
+  const { rows } = await pool.query('select coordination.take_permits($1, $2, $3, $4, $5::text[]) as taken', [
+    epoch,
+    first.target,
+    limit,
+    permitLeaseMs,
+    requests.map(({ token }) => token),
+  ]);
+  const taken = Number(rows[0]?.taken);
+  return requests.map((_, index) =>
+    taken < 0
+      ? { kind: 'epoch_lost' }
+      : index < taken
+        ? { kind: 'go' }
+        : { kind: 'wait', reason: 'concurrency', retryAfterMs: null },
+  );
+}
+
+/** True: all places were taken, so somebody may wait for one. */
+async function settlePermits(pool: Pool, ends: readonly PermitEnd[]): Promise<boolean> {
+  const [first] = ends;
+  if (!first) return false;
+  const { rows } = await pool.query(
+    'select coordination.settle_permits($1, $2, $3::text[], $4::text[], $5::bigint[], $6::bigint[]) as was_full',
+    [
+      first.target,
+      Math.min(...ends.map(({ limits }) => limits.concurrency)),
+      ends.map(({ token }) => token),
+      ends.map(({ tenantId }) => tenantId),
+      ends.map(({ estimated }) => Math.round(estimated)),
+      ends.map(({ used }) => Math.round(used)),
+    ],
+  );
+  return rows[0]?.was_full === true;
+}
+
+function createEpochs(pool: Pool): Pick<Coordination, 'holdsEpoch' | 'restore'> {
+  return {
+    async holdsEpoch(provider, epoch) {
+      const { rows } = await pool.query('select 1 from coordination.epochs where provider = $1 and epoch = $2', [
+        provider,
+        epoch,
+      ]);
+      return rows.length > 0;
+    },
+    async restore(provider, epoch, permits) {
+      // Three statements, the epoch last: between them nothing is let through.
+      await pool.query('delete from coordination.epochs where provider = $1', [provider]);
+      await pool.query(
+        `with gone as (delete from coordination.permits where split_part(target, '/', 1) = $1 and not token = any($2::text[]))
+         insert into coordination.permits (token, target, expires_at)
+           select t, g, clock_timestamp() + make_interval(secs => $4) from unnest($2::text[], $3::text[]) as u(t, g)
+         on conflict (token) do update set target = excluded.target, expires_at = excluded.expires_at`,
+        [provider, permits.map(({ token }) => token), permits.map(({ target }) => target), permitLeaseMs / 1_000],
+      );
+      await pool.query(
+        'insert into coordination.epochs (provider, epoch) values ($1, $2) on conflict (provider) do update set epoch = excluded.epoch',
+        [provider, epoch],
+      );
+    },
+  };
+}
+
+function createShares(pool: Pool): Pick<Coordination, 'charge' | 'takeCharges'> {
+  return {
+    async charge({ target, tenantId, tokens }) {
+      await pool.query(
+        `insert into coordination.charges as c (target, tenant_id, why, tokens) values ($1, $2, 'added', $3)
+         on conflict (target, tenant_id, why) do update set tokens = c.tokens + excluded.tokens`,
+        [target, tenantId, Math.round(tokens)],
+      );
+    },
+    async takeCharges() {
+      const { rows } = await pool.query(
+        'delete from coordination.charges returning target, tenant_id, why, tokens::float8 as tokens',
+      );
+      return rows.map((row) => ({
+        target: row.target as string,
+        tenantId: row.tenant_id as string,
+        tokens: row.tokens as number,
+        why: row.why as Charge['why'],
+      }));
+    },
+  };
+}
+
+async function readFleetState(pool: Pool): Promise<FleetState> {
+  const { rows } = await pool.query(
+    `select 'throughput' as what, target as name, (sum(ended)::float8 / $1::float8) as value, null as kind from coordination.throughput
+       where second > extract(epoch from clock_timestamp())::bigint - $1::int group by target
+     union all
+     select 'pause', scope, (extract(epoch from until) * 1000)::float8, kind from coordination.pauses where until > clock_timestamp()`,
+    [throughputSeconds],
+  );
+  const of = (what: string) => rows.filter((row) => row.what === what);
+  return {
+    throughput: new Map(of('throughput').map((row) => [row.name as string, row.value as number])),
+    pauses: new Map(
+      of('pause').map((row): [string, Pause] => [
+        row.name as string,
+        { kind: row.kind as string, untilMs: row.value as number },
+      ]),
+    ),
   };
 }

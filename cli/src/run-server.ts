@@ -1,0 +1,63 @@
+/** Starts a process of Waybill from its environment, says that it is ready, and ends it in good order. */
+import { loadConfig } from '@waybill/shared/config/load.ts';
+import { probeLocalServers } from '@waybill/shared/config/probe.ts';
+import { Problem } from '@waybill/shared/domain/problem.ts';
+import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+import { defaultDataDirectory } from './data-directory.ts';
+import { exitCode } from './exit-codes.ts';
+import { print, printJson } from './output.ts';
+import type { Role, WaybillServer } from './server.ts';
+import { untilStopped } from './until-stopped.ts';
+
+export type Loaded = Awaited<ReturnType<typeof loadConfig>>;
+
+export interface RunOptions {
+  readonly role: Role;
+  readonly isJson: boolean;
+  /** How long running calls may go on after the first signal. */
+  readonly drainMs: number;
+  /** Where to listen when WAYBILL_PORT does not say; null: nowhere. */
+  readonly defaultPort: number | null;
+  readonly providersOf?: (loaded: Loaded) => readonly string[] | null;
+  /** The first lines, on a terminal. */
+  readonly welcome: (server: WaybillServer, loaded: Loaded, directory: string) => string;
+  readonly json: (server: WaybillServer, loaded: Loaded, directory: string) => object;
+}
+
+export async function runServer(options: RunOptions): Promise<void> {
+  const { role, isJson, drainMs } = options;
+  const loaded = await loadConfig(process.env, probeLocalServers).catch(asConfigProblem);
+  const { settings, environment } = loaded;
+  const directory = environment.WAYBILL_DATA_DIR ?? defaultDataDirectory;
+  const logger = createLogger({ level: environment.LOG_LEVEL ?? 'info' });
+  const stopped = untilStopped();
+  const stuck = Promise.withResolvers<'stuck'>();
+  // Loaded when it is asked for: a database has no part in `waybill jobs get`.
+  const { startServer } = await import('./server.ts');
+  const server = await startServer({
+    role,
+    settings,
+    environment,
+    directory,
+    host: environment.WAYBILL_HOST ?? '127.0.0.1',
+    port: environment.WAYBILL_PORT ?? options.defaultPort,
+    logger,
+    providers: options.providersOf?.(loaded) ?? null,
+    onStuck: () => stuck.resolve('stuck'),
+  });
+  if (isJson) printJson(options.json(server, loaded, directory));
+  else print(options.welcome(server, loaded, directory));
+  const why = await Promise.race([stopped, stuck.promise]);
+  if (why === 'stuck') {
+    logger.fatal('no entry is picked up though some wait: ending, so that another process takes over');
+    process.exitCode = exitCode.failed;
+  } else if (!isJson)
+    print(`\n${why}: finishing running calls for up to ${drainMs / 1_000} s; a second one stops at once.`);
+  await server.stop(drainMs);
+}
+
+/** To the shell, any fault of the configuration is one of the configuration, whatever the single fault is called. */
+function asConfigProblem(cause: unknown): never {
+  if (!(cause instanceof Problem) || cause.code === 'file_unreadable') throw cause;
+  throw new Problem('invalid_config', cause.message, { param: cause.param, cause });
+}

@@ -1,0 +1,105 @@
+/**
+ * Keeps each provider's epoch (and that of the webhooks' queue), and rebuilds a coordination store that lost it.
+ *
+ * One process of the fleet wins the change of the epoch in the database. From then on no claim takes a permit of the old
+ * one; it puts back the permits of the calls that are under way, and the new epoch last. The others wait for it.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type QueueBackend, webhookQueueName } from '../queue/queue.ts';
+import type { Database } from '../store/database.ts';
+import { returnQueuedDeliveries } from '../store/deliveries.ts';
+import { openPermits, readEpoch, returnDispatched, swapEpoch } from '../store/epochs.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Coordination } from './coordination.ts';
+
+const waitForOtherMs = 5_000;
+const pollMs = 100;
+
+export interface Epochs {
+  /** The provider's epoch; the store is made to hold it first. */
+  of(provider: string): Promise<string>;
+  /** The store answered `epoch_lost`, or a claim that the epoch is old. */
+  lost(provider: string, epoch: string): void;
+  /** Looks whether the stores still hold what they should, and rebuilds those that do not: a wiped queue rings no bell. */
+  check(providers: readonly string[]): Promise<void>;
+}
+
+export interface EpochsOptions {
+  readonly database: Database;
+  readonly coordination: Coordination;
+  readonly queues: QueueBackend;
+  readonly logger: Logger;
+}
+
+export function createEpochs(options: EpochsOptions): Epochs {
+  const known = new Map<string, string>();
+  const finding = new Map<string, Promise<string>>();
+  const find = async (provider: string): Promise<string> => {
+    const epoch = await agreeOnEpoch(provider, options);
+    known.set(provider, epoch);
+    return epoch;
+  };
+  const of = async (provider: string): Promise<string> => {
+    const epoch = known.get(provider);
+    if (epoch !== undefined) return epoch;
+    const running = finding.get(provider) ?? find(provider).finally(() => finding.delete(provider));
+    finding.set(provider, running);
+    return running;
+  };
+  const lost = (provider: string, epoch: string): void => {
+    if (known.get(provider) === epoch) known.delete(provider);
+  };
+  return {
+    of,
+    lost,
+    async check(providers) {
+      for (const provider of providers) {
+        const epoch = await of(provider);
+        if (await options.coordination.holdsEpoch(provider, epoch)) continue;
+        lost(provider, epoch);
+        await of(provider);
+      }
+    },
+  };
+}
+
+/** Reads the epoch from the database; when the store does not hold it, rebuilds the store, or waits for who does. */
+async function agreeOnEpoch(provider: string, options: EpochsOptions): Promise<string> {
+  const { database, coordination } = options;
+  for (;;) {
+    const { epoch, isNew, ageMs } = await readEpoch(database, provider, randomUUID());
+    // Nobody can have called a provider that had no epoch.
+    if (isNew) await coordination.restore(provider, epoch, []);
+    if (await coordination.holdsEpoch(provider, epoch)) return epoch;
+    if (ageMs < waitForOtherMs) {
+      // Whoever changed it rebuilds the store now; should it die in the middle, its turn is taken after a while.
+      await sleep(pollMs);
+      continue;
+    }
+    const next = randomUUID();
+    if (!(await swapEpoch(database, provider, epoch, next))) continue;
+    await rebuild(provider, next, options);
+    return next;
+  }
+}
+
+async function rebuild(
+  provider: string,
+  epoch: string,
+  { database, coordination, queues, logger }: EpochsOptions,
+): Promise<void> {
+  const permits = await openPermits(database, provider);
+  const returned = queues.isRebuiltWithEpoch ? await restoreQueue(provider, database, queues) : 0;
+  await coordination.restore(provider, epoch, permits);
+  const counts = { provider, permits: permits.length, jobs: returned };
+  if (permits.length + returned > 0)
+    logger.warn(counts, 'the coordination store had lost its state of a provider: rebuilt it');
+  else logger.debug(counts, 'the coordination store knew nothing of a provider');
+  if (returned > 0) coordination.publish({ type: 'work' });
+}
+
+async function restoreQueue(name: string, database: Database, queues: QueueBackend): Promise<number> {
+  await queues.queue(name).writeSettings();
+  return name === webhookQueueName ? returnQueuedDeliveries(database) : returnDispatched(database, name);
+}

@@ -1,0 +1,62 @@
+/**
+ * The epoch of each provider, as the database keeps it: the value a coordination store must hold to be believed.
+ *
+ * A store that lost it (a wiped or restarted Redis, an UNLOGGED table after a crash) lost permits too.
+ */
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+
+export interface KnownEpoch {
+  readonly epoch: string;
+  /** True for the process that made it. */
+  readonly isNew: boolean;
+  /** How long ago it was changed, by the database's clock. */
+  readonly ageMs: number;
+}
+
+/** The provider's epoch; `first` when it has none yet. */
+export async function readEpoch(database: Database, provider: string, first: string): Promise<KnownEpoch> {
+  const { rows } = await sql<KnownEpoch>`
+    with made as (
+      insert into waybill.epochs (provider, epoch) values (${provider}, ${first}) on conflict (provider) do nothing returning epoch
+    )
+    select epoch, true as "isNew", 0::float8 as "ageMs" from made
+    union all
+    select epoch, false, (extract(epoch from clock_timestamp() - changed_at) * 1000)::float8 from waybill.epochs where provider = ${provider}
+    limit 1`.execute(database.kysely);
+  // Another process made it between the two looks of this statement: it is there for the next one.
+  return rows[0] ?? readEpoch(database, provider, first);
+}
+
+/** True for the one process that changed it, and now rebuilds the store. */
+export async function swapEpoch(database: Database, provider: string, from: string, to: string): Promise<boolean> {
+  const { rows } = await sql<{ swapped: boolean }>`
+    select waybill.swap_epoch(${provider}, ${from}, ${to}) as swapped`.execute(database.kysely);
+  return rows[0]?.swapped === true;
+}
+
+export interface OpenPermit {
+  readonly token: string;
+  readonly target: string;
+}
+
+/** The calls that live workers have under way: each holds a permit. */
+export async function openPermits(database: Database, provider: string): Promise<OpenPermit[]> {
+  const { rows } = await sql<OpenPermit>`
+    select a.permit as token, a.target from waybill.workers w join waybill.attempts a on a.worker_id = w.id
+    where w.lease_until > clock_timestamp() and a.status = 'started' and a.permit is not null
+      and split_part(a.target, '/', 1) = ${provider}`.execute(database.kysely);
+  return rows;
+}
+
+/** What a lost queue held: dispatched but unclaimed jobs go back under a new seq, so that an entry that survived is stale. */
+export async function returnDispatched(database: Database, provider: string): Promise<number> {
+  const result = await database.kysely
+    .updateTable('waybill.jobs')
+    .set({ seq: sql`seq + 1`, dispatched_at: null, precedence: 0 })
+    .where('provider', '=', provider)
+    .where('status', '=', 'queued')
+    .where('dispatched_at', 'is not', null)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}

@@ -1,0 +1,198 @@
+/** Every store coordination can be on, with as many processes as a test wants, and what only the store itself can do. */
+import { randomUUID } from 'node:crypto';
+import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
+import { createRedisCoordination } from '@waybill/shared/coordination/redis/redis-coordination.ts';
+import { createSignals } from '@waybill/shared/coordination/signals.ts';
+import { splitTarget } from '@waybill/shared/domain/job.ts';
+import type { RedisClient } from '@waybill/shared/redis/connect.ts';
+import { type Database, openDatabase } from '@waybill/shared/store/database.ts';
+import { migrate } from '@waybill/shared/store/migrate.ts';
+import { openEmbeddedDatabase } from '@waybill/shared/store/open-embedded.ts';
+import { preparedCacheDirectory } from '@waybill/shared/store/prepared.ts';
+import { openServerStore } from '@waybill/shared/store/server.ts';
+import { startPostgresServer } from './postgres-server.ts';
+import { closesInReverse, newPrefix, onDatabase } from './queues-under-test.ts';
+import { flushAll, openRedisClient } from './redis-clients.ts';
+import { startRedisServer } from './redis-server.ts';
+import { startRedisCluster } from './redis-server-cluster.ts';
+
+/** What the store holds, past the interface. */
+export interface CoordinationStore {
+  permits(target: string): Promise<string[]>;
+  /** Moves the end of permits to so many milliseconds from now. */
+  endPermits(target: string, inMs: number): Promise<void>;
+  losePermit(target: string, token: string): Promise<void>;
+  /** Makes what was counted so much older. */
+  ageThroughput(provider: string, seconds: number): Promise<void>;
+  /** What a crash or an operator does: everything is gone. */
+  wipe(): Promise<void>;
+}
+
+export interface CoordinationUnderTest extends CoordinationStore {
+  readonly source: string;
+  /** As another process would have it; closed by `stop` at the latest. */
+  open(): Promise<Coordination>;
+  /** A packet of signals, whoever sends it. */
+  sendRaw(packet: string): Promise<void>;
+  /** A provider of its own for each test. */
+  newProvider(): string;
+  stop(): Promise<void>;
+}
+
+export const coordinationsUnderTest = [
+  { name: 'PGlite', isAlone: true, start: startOnEmbedded },
+  { name: 'PostgreSQL', isAlone: false, start: startOnPostgres },
+  { name: 'Redis', isAlone: false, start: async () => coordinationOverRedis(await startRedisServer()) },
+  { name: 'Redis Cluster', isAlone: false, start: async () => coordinationOverRedis(await startRedisCluster()) },
+] as const;
+
+const channel = 'waybill_signals';
+
+function nameProviders() {
+  const names: string[] = [];
+  const newProvider = () => {
+    const name = `provider-${names.length}`;
+    names.push(name);
+    return name;
+  };
+  return { names, newProvider };
+}
+
+async function startOnEmbedded(): Promise<CoordinationUnderTest> {
+  const database = await openEmbeddedDatabase({ directory: null, cacheDirectory: preparedCacheDirectory(process.env) });
+  const signals = createSignals('alone', null, () => undefined);
+  return {
+    source: 'PGlite in memory',
+    ...sqlStore(database),
+    open: async () => createPostgresCoordination({ database, signals }),
+    sendRaw: async (packet) => signals.receive(packet),
+    newProvider: nameProviders().newProvider,
+    stop: () => database.close(),
+  };
+}
+
+async function startOnPostgres(): Promise<CoordinationUnderTest> {
+  const server = await startPostgresServer();
+  const url = await server.createDatabase();
+  await onDatabase(url, migrate);
+  const own = openDatabase(openServerStore({ url, maxConnections: 2 }));
+  const closes = closesInReverse(() => server.stop());
+  closes.add(() => own.close());
+  const sendTo = (database: Database) => async (packet: string) =>
+    void (await database.pool.query('select pg_notify($1, $2)', [channel, packet]));
+  return {
+    source: server.source,
+    ...sqlStore(own),
+    async open() {
+      const database = openDatabase(openServerStore({ url, maxConnections: 6 }));
+      const signals = createSignals(randomUUID(), { send: sendTo(database) }, () => undefined);
+      const stop = await database.listen(channel, signals.receive);
+      let closing: Promise<void> | undefined;
+      const onClose = async () => {
+        closing ??= stop().then(() => database.close());
+        await closing;
+      };
+      closes.add(onClose);
+      return createPostgresCoordination({ database, signals, onClose });
+    },
+    sendRaw: sendTo(own),
+    newProvider: nameProviders().newProvider,
+    stop: closes.all,
+  };
+}
+
+export async function coordinationOverRedis(server: {
+  readonly url: string;
+  readonly source: string;
+  stop(): Promise<void>;
+}): Promise<CoordinationUnderTest> {
+  const prefix = newPrefix();
+  const own = await openRedisClient(server.url, 'command');
+  const { names, newProvider } = nameProviders();
+  const closes = closesInReverse(() => server.stop());
+  closes.add(async () => own.disconnect());
+  return {
+    source: server.source,
+    ...redisStore(own, prefix),
+    async open() {
+      const opened = await openRedisCoordination(server.url, prefix, () => names);
+      closes.add(opened.close);
+      return opened.coordination;
+    },
+    sendRaw: async (packet) => void (await own.publish(`${prefix}:signals`, packet)),
+    newProvider,
+    stop: closes.all,
+  };
+}
+
+/** As the composition of a process does it. */
+export async function openRedisCoordination(url: string, prefix: string, providers: () => readonly string[]) {
+  const client = await openRedisClient(url, 'command');
+  const subscriber = await openRedisClient(url, 'subscriber');
+  const wire = { send: async (packet: string) => void (await client.publish(`${prefix}:signals`, packet)) };
+  const signals = createSignals(randomUUID(), wire, () => undefined);
+  subscriber.on('message', (_channel: string, packet: string) => signals.receive(packet));
+  await subscriber.subscribe(`${prefix}:signals`);
+  const close = async () => {
+    client.disconnect();
+    subscriber.disconnect();
+  };
+  return { coordination: createRedisCoordination({ client, prefix, signals, providers, onClose: close }), close };
+}
+
+function sqlStore({ pool }: Database): CoordinationStore {
+  return {
+    async permits(target) {
+      const { rows } = await pool.query('select token from coordination.permits where target = $1 order by 1', [
+        target,
+      ]);
+      return rows.map(({ token }) => token as string);
+    },
+    async endPermits(target, inMs) {
+      await pool.query(
+        `update coordination.permits set expires_at = clock_timestamp() + $2 * interval '1 millisecond' where target = $1`,
+        [target, inMs],
+      );
+    },
+    async losePermit(_target, token) {
+      await pool.query('delete from coordination.permits where token = $1', [token]);
+    },
+    async ageThroughput(provider, seconds) {
+      await pool.query(
+        `update coordination.throughput set second = second - $2 where split_part(target, '/', 1) = $1`,
+        [provider, seconds],
+      );
+    },
+    async wipe() {
+      await pool.query(
+        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs',
+      );
+    },
+  };
+}
+
+export function redisStore(client: RedisClient, prefix: string): CoordinationStore {
+  const permitsKey = (target: string) => {
+    const { provider, model } = splitTarget(target);
+    return `${prefix}:{${provider}}:permits:${model}`;
+  };
+  return {
+    permits: async (target) => (await client.zrange(permitsKey(target), '0', '-1')).sort(),
+    async endPermits(target, inMs) {
+      // The server runs on this machine: it has the same clock.
+      for (const token of await client.zrange(permitsKey(target), '0', '-1'))
+        await client.zadd(permitsKey(target), 'XX', String(Date.now() + inMs), token);
+    },
+    losePermit: async (target, token) => void (await client.zrem(permitsKey(target), token)),
+    async ageThroughput(provider, seconds) {
+      const key = `${prefix}:{${provider}}:throughput`;
+      for (const [field, ended] of Object.entries(await client.hgetall(key))) {
+        const [target, second] = field.split(' ');
+        await client.hdel(key, field);
+        await client.hset(key, `${target} ${Number(second) - seconds}`, ended);
+      }
+    },
+    wipe: () => flushAll(client),
+  };
+}

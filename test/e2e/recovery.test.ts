@@ -204,6 +204,30 @@ test('an entry that vanished from the queue is added again under a new seq', asy
   expect(await worker.readJob(kept.id)).toMatchObject({ seq: kept.seq, dispatched_at: expect.any(Date) });
 });
 
+test("an entry that is active without a claim at two sweeps is nobody's: its pick-up was lost on the way", async () => {
+  const job = await worker.addJob(['q/m']);
+  await addJobEntries(worker.queues, [job], 'submitted');
+  const [held, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const pool = worker.queues.queue('q').startWorker(async (_data, id) => {
+    if (id !== entryId(job.id, job.seq)) return { kind: 'done', note: 'of another test' };
+    held.resolve();
+    await release.promise;
+    return { kind: 'done', note: 'stale' };
+  }, 1);
+  await held.promise;
+  await worker.database.pool.query(
+    `update waybill.jobs set dispatched_at = now() - interval '20 seconds', available_at = now() - interval '20 seconds' where id = $1`,
+    [job.id],
+  );
+  const suspects = new Set<string>();
+  await sweep(worker.context, suspects);
+  expect(await worker.readJob(job.id), 'it may be waiting for its permit').toMatchObject({ seq: job.seq });
+  await sweep(worker.context, suspects);
+  expect(await worker.readJob(job.id)).toMatchObject({ status: 'queued', seq: job.seq + 1, dispatched_at: null });
+  release.resolve();
+  await pool.close();
+});
+
 test('a credential that was refused pauses its provider for everyone, and the backlog moves on', async () => {
   const refused = await worker.addJob(['p/broken', 'q/m']);
   expect(await run(refused)).toMatchObject({ kind: 'failed', note: expect.stringMatching(/^fallback -> q\/m: auth/) });

@@ -5,6 +5,7 @@
  * so that doing it twice, or beside a process that was only slow, changes nothing.
  */
 import { entryId } from '@waybill/shared/domain/ids.ts';
+import type { EntryState } from '@waybill/shared/queue/queue.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { expireJobs, failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import {
@@ -35,6 +36,7 @@ export interface Sweeper {
 
 export function startSweeper(context: WorkerContext): Sweeper {
   const lease = createHeldLease('sweep', context);
+  const suspects = new Set<string>();
   const whenHolding = async (work: () => Promise<void>): Promise<undefined> => {
     if (await lease.holds()) await work();
     return undefined;
@@ -43,7 +45,7 @@ export function startSweeper(context: WorkerContext): Sweeper {
     name: 'sweep',
     intervalMs,
     logger: context.logger,
-    round: () => whenHolding(() => sweep(context)),
+    round: () => whenHolding(() => sweep(context, suspects)),
   });
   const expiring: Loop = startLoop({
     name: 'expiry',
@@ -58,7 +60,11 @@ export function startSweeper(context: WorkerContext): Sweeper {
   };
 }
 
-export async function sweep(context: WorkerContext): Promise<void> {
+/**
+ * @param suspects entries that were active at the last sweep while their jobs were not claimed: still so, nobody has
+ * them, because their pick-up was lost on its way to a worker
+ */
+export async function sweep(context: WorkerContext, suspects: Set<string> = new Set()): Promise<void> {
   const { database, logger, coordination } = context;
   const lost = await inBatches(() => closeLostAttempts(database, batch));
   const requeued: LostJob[] = [];
@@ -84,7 +90,7 @@ export async function sweep(context: WorkerContext): Promise<void> {
   await forgetExpiredKeys(database);
   await forgetWorkers(database, batch);
   if (!context.queues.isReachable()) return;
-  await findLostEntries(context);
+  await findLostEntries(context, suspects);
   await removeStaleEntries(context);
 }
 
@@ -96,7 +102,10 @@ async function inBatches(work: () => Promise<number>): Promise<number> {
 }
 
 /** A job marked as dispatched whose entry is gone would wait for ever. */
-async function findLostEntries({ database, queues, logger, coordination }: WorkerContext): Promise<void> {
+async function findLostEntries(context: WorkerContext, suspects: Set<string>): Promise<void> {
+  const { database, queues, logger, coordination } = context;
+  const seen = new Set(suspects);
+  suspects.clear();
   let found = 0;
   let page: DispatchedJob[] = [];
   for (let afterId = ''; afterId === '' || page.length === batch; afterId = page.at(-1)?.id ?? '') {
@@ -104,8 +113,10 @@ async function findLostEntries({ database, queues, logger, coordination }: Worke
     for (const [provider, jobs] of Map.groupBy(page, (job) => job.provider)) {
       const states = await queues.queue(provider).statesOf(jobs.map((job) => entryId(job.id, job.seq)));
       for (const job of jobs) {
-        const state = states.get(entryId(job.id, job.seq));
-        if (state !== 'finished' && state !== 'missing') continue;
+        const id = entryId(job.id, job.seq);
+        const state = states.get(id) ?? 'missing';
+        if (state === 'active') suspects.add(id);
+        if (!isLost(state, seen.has(id))) continue;
         await returnToBacklog(database, job.id, job.seq);
         found += 1;
       }
@@ -116,6 +127,9 @@ async function findLostEntries({ database, queues, logger, coordination }: Worke
   logger.warn({ jobs: found }, 'entries were gone from the queue; their jobs are dispatched again');
   coordination.publish({ type: 'work' });
 }
+
+const isLost = (state: EntryState, wasActiveBefore: boolean): boolean =>
+  state === 'finished' || state === 'missing' || (state === 'active' && wasActiveBefore);
 
 /** Entries that can act no more end quietly when a worker takes them; where none does, they would pile up. */
 async function removeStaleEntries({ database, queues, settings, logger }: WorkerContext): Promise<void> {

@@ -66,7 +66,7 @@ export function toProblem(error: unknown): Problem {
       cause: error,
       retryAfterSeconds: 30,
     });
-  if (/^(?:08|57P)/.test(code) || code === 'ECONNREFUSED')
+  if (/^(?:08|57P|57014|53300)/.test(code) || isUnanswered(error, code))
     return new Problem('storage_unavailable', 'Cannot reach the database. Nothing was written', {
       cause: error,
       retryAfterSeconds: 5,
@@ -75,3 +75,9 @@ export function toProblem(error: unknown): Problem {
     cause: error,
   });
 }
+
+/** How `pg` tells that the server does not answer, or is gone: by message where it has no code. */
+const isUnanswered = (error: unknown, code: string): boolean =>
+  /^(?:ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE)$/.test(code) ||
+  (error instanceof Error &&
+    /^(?:Query read timeout|timeout exceeded when trying to connect|Connection terminated)/.test(error.message));

@@ -4,11 +4,18 @@
  * Waiting long in the slot would keep the pool from other targets of the same provider.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
-import type { PermitLimits } from '@waybill/shared/coordination/coordination.ts';
+import {
+  type Coordination,
+  type PermitEnd,
+  type PermitLimits,
+  permitLeaseMs,
+} from '@waybill/shared/coordination/coordination.ts';
 import { waitForSignal } from '@waybill/shared/coordination/wait-for-signal.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
+import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 const longestWaitInSlotMs = 2_000;
@@ -46,5 +53,25 @@ export async function takePermit(
         answer.retryAfterMs ?? pollMs,
         signal,
       );
+  }
+}
+
+const firstRetryMs = 250;
+const longestRetryMs = 2_000;
+
+/**
+ * Settles a permit, again and again while the store does not answer, until it has expired by itself: a place that
+ * stays taken after an outage keeps jobs waiting. Nothing waits for this, and it does not keep the process.
+ */
+export async function settlePermitInTime(coordination: Coordination, end: PermitEnd, logger: Logger): Promise<void> {
+  const startedAt = performance.now();
+  for (let waitMs = firstRetryMs; ; waitMs = Math.min(longestRetryMs, waitMs * 2)) {
+    try {
+      return await coordination.settlePermit(end);
+    } catch (error) {
+      if (performance.now() - startedAt + waitMs > permitLeaseMs)
+        return logger.warn({ err: error, target: end.target }, 'a permit could not be settled; it has expired');
+      await sleep(waitMs, undefined, { ref: false });
+    }
   }
 }

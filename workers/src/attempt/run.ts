@@ -32,7 +32,7 @@ import { windowsOf } from '../dispatch/windows.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { callTarget } from './call.ts';
 import { type Conclusion, conclude, type Ended, nextOf } from './conclude.ts';
-import { type Permit, takePermit, turnDelayMs } from './permit.ts';
+import { type Permit, settlePermitInTime, takePermit, turnDelayMs } from './permit.ts';
 import { settleUntilKnown } from './settle-until-known.ts';
 import { tellingOf } from './telling.ts';
 
@@ -145,7 +145,7 @@ async function attemptOnce(
     },
     context,
   );
-  const settledPermit = settlePermit(permit, entry, called.result, context);
+  void settlePermit(permit, entry, called.result, context);
   const ended = {
     job,
     target: entry.target,
@@ -162,11 +162,10 @@ async function attemptOnce(
   const { end, next } = conclusion;
   const telling = tellingOf(job, end, next, claim.prior, context.now());
   const settled = await settleUntilKnown(context.settle, { end, next, telling }, isMine, logger);
-  await settledPermit;
   return tellSettled(settled, conclusion, span, context);
 }
 
-/** Frees the place, and tells what was really used. A store that does not answer lets the permit expire. */
+/** Frees the place, and tells what was really used. */
 async function settlePermit(
   permit: Permit,
   { tenant, estimate }: Entry,
@@ -178,9 +177,8 @@ async function settlePermit(
   // A call that was refused, or never sent, used nothing; what a cut or timed out one used is not known.
   const isUnused = !result.meta.isSent || result.meta.httpStatus !== null;
   const used = usage ? usage.inputTokens + usage.outputTokens : isUnused ? 0 : estimate;
-  await coordination
-    .settlePermit({ ...permit, tenantId: tenant, estimated: estimate, used })
-    .catch((error: unknown) => logger.warn({ err: error }, 'a permit could not be settled; it expires'));
+  const end = { ...permit, tenantId: tenant, estimated: estimate, used };
+  await settlePermitInTime(coordination, end, logger);
 }
 
 type Known = 'candidates' | 'nowMs' | 'random' | 'windowOf';

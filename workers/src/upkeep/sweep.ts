@@ -1,7 +1,7 @@
 /**
  * The sweep: repairs what a dead process, a lost entry or a passed deadline left behind.
  *
- * At start and every 15 s, by one process of the fleet, in batches. Everything it does is a conditional statement,
+ * By one process of the fleet, in batches: at its start and every 15 s, what dead workers held every 5 s. Everything it does is a conditional statement,
  * so that doing it twice, or beside a process that was only slow, changes nothing.
  */
 import { entryId } from '@waybill/shared/domain/ids.ts';
@@ -23,41 +23,48 @@ import { createHeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
-const intervalMs = 15_000;
+const sweepEveryMs = 15_000;
+/** The jobs of dead workers are what somebody waits for. */
+const takeOverEveryMs = 5_000;
+/** A job should not outlive its deadline by much. */
+const intervalMs = 1_000;
 const batch = 500;
 /** Entries of one queue that are compared with their jobs in one round. */
 const staleBatch = 1_000;
-/** Deadlines are looked at more often: a job should not outlive its own by much. */
-const expiryIntervalMs = 1_000;
 
 export interface Sweeper {
   stop(): Promise<void>;
 }
 
+/** One loop: whoever has just taken the lease sweeps at once, because the last holder may have died before it did. */
 export function startSweeper(context: WorkerContext): Sweeper {
   const lease = createHeldLease('sweep', context);
   const suspects = new Set<string>();
-  const whenHolding = async (work: () => Promise<void>): Promise<undefined> => {
-    if (await lease.holds()) await work();
-    return undefined;
-  };
-  const sweeping: Loop = startLoop({
+  let sweptAt = Number.NEGATIVE_INFINITY;
+  let tookOverAt = Number.NEGATIVE_INFINITY;
+  const isDue = (at: number, everyMs: number) => performance.now() - at >= everyMs;
+  const loop: Loop = startLoop({
     name: 'sweep',
     intervalMs,
     logger: context.logger,
-    round: () => whenHolding(() => sweep(context, suspects)),
-  });
-  const expiring: Loop = startLoop({
-    name: 'expiry',
-    intervalMs: expiryIntervalMs,
-    logger: context.logger,
-    round: () => whenHolding(() => expire(context)),
-  });
-  return {
-    async stop() {
-      await Promise.all([sweeping.stop(), expiring.stop()]);
+    async round() {
+      if (!(await lease.holds())) {
+        sweptAt = Number.NEGATIVE_INFINITY;
+        return undefined;
+      }
+      await expire(context);
+      if (isDue(sweptAt, sweepEveryMs)) {
+        await sweep(context, suspects);
+        sweptAt = performance.now();
+        tookOverAt = sweptAt;
+      } else if (isDue(tookOverAt, takeOverEveryMs)) {
+        await takeOver(context);
+        tookOverAt = performance.now();
+      }
+      return undefined;
     },
-  };
+  });
+  return { stop: () => loop.stop() };
 }
 
 /**
@@ -65,6 +72,17 @@ export function startSweeper(context: WorkerContext): Sweeper {
  * them, because their pick-up was lost on its way to a worker
  */
 export async function sweep(context: WorkerContext, suspects: Set<string> = new Set()): Promise<void> {
+  const { database } = context;
+  await takeOver(context);
+  await forgetExpiredKeys(database);
+  await forgetWorkers(database, batch);
+  if (!context.queues.isReachable()) return;
+  await findLostEntries(context, suspects);
+  await removeStaleEntries(context);
+}
+
+/** Attempts of dead workers become `unknown`, and their jobs go back to the queue. */
+async function takeOver(context: WorkerContext): Promise<void> {
   const { database, logger, coordination } = context;
   const lost = await inBatches(() => closeLostAttempts(database, batch));
   const requeued: LostJob[] = [];
@@ -87,11 +105,6 @@ export async function sweep(context: WorkerContext, suspects: Set<string> = new 
     logger.warn({ attempts: lost, jobs: requeued.length }, 'took over the work of dead workers');
     coordination.publish({ type: 'work' });
   }
-  await forgetExpiredKeys(database);
-  await forgetWorkers(database, batch);
-  if (!context.queues.isReachable()) return;
-  await findLostEntries(context, suspects);
-  await removeStaleEntries(context);
 }
 
 /** Repeats until a batch is not full; returns the sum. */
@@ -147,7 +160,7 @@ async function expire(context: WorkerContext): Promise<void> {
   const { database, coordination, queues } = context;
   for (const ended of await expireJobs(database, batch)) {
     coordination.publish({ type: 'cancel', jobId: ended.job.id });
-    await queues.queue(ended.job.provider).remove(entryId(ended.job.id, ended.job.seq - 1));
+    if (queues.isReachable()) await queues.queue(ended.job.provider).remove(entryId(ended.job.id, ended.job.seq - 1));
     await tellEnded(ended, context);
   }
 }

@@ -1,5 +1,6 @@
 /** `npm run bench`: prints what was measured here and now. Variants take turns in one run; quote the ratios. */
 import { benchBacklog } from './backlog.ts';
+import { benchBatch } from './batch.ts';
 import { benchDurablePath } from './durable-path.ts';
 import { benchFairness } from './fairness.ts';
 import { benchPickUp } from './pick-up.ts';
@@ -9,6 +10,7 @@ const sections: Readonly<Record<string, () => Promise<string[]>>> = {
   start: () => benchStart(5),
   'pick-up': () => benchPickUp(60),
   backlog: () => benchBacklog([10_000, 1_000_000], 5),
+  batch: () => benchBatch(100_000),
   fairness: () => benchFairness(50_000, 100),
   'durable-path': () => benchDurablePath(5, 2_000),
 };

@@ -164,6 +164,9 @@ describe.each(queuesUnderTest)('the queue on $name', ({ start }) => {
     expect(await queue.statesOf([])).toEqual(new Map());
     expect((await queue.listWaiting(10)).toSorted()).toEqual(['e-delayed', 'waiting-0', 'waiting-2']);
     expect(await queue.countWaiting()).toBe(2);
+    const pickedUp = await queue.pickedUpAt(Object.keys(expected));
+    expect([...pickedUp.keys()], 'the one that runs now').toEqual(['e-active']);
+    expect(Math.abs(Date.now() - (pickedUp.get('e-active') ?? 0))).toBeLessThan(60_000);
     release.resolve();
   });
 

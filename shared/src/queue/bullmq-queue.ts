@@ -111,6 +111,16 @@ function wrapQueue(name: string, bullmq: Queue, factory: BullmqFactory, report: 
       }
       return states;
     },
+    async pickedUpAt(ids) {
+      const times = new Map<string, number>();
+      for (let start = 0; start < ids.length; start += stateChunk) {
+        const found = await Promise.all(ids.slice(start, start + stateChunk).map((id) => bullmq.getJob(id)));
+        for (const job of found)
+          if (job?.id !== undefined && job.processedOn !== undefined && job.finishedOn === undefined)
+            times.set(job.id, job.processedOn);
+      }
+      return times;
+    },
     async remove(id) {
       await bullmq.remove(id).catch(() => undefined); // An active entry is locked; it ends as stale by itself.
     },

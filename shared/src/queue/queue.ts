@@ -33,6 +33,8 @@ export interface DurableQueue<Data = unknown> {
   /** Adding an id twice is adding it once. */
   add(items: readonly QueueItem<Data>[]): Promise<void>;
   statesOf(ids: readonly string[]): Promise<ReadonlyMap<string, EntryState>>;
+  /** When active entries were picked up, in ms since 1970 by the worker's clock; others are left out. */
+  pickedUpAt(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   remove(id: string): Promise<void>;
   /** The ids of entries that wait or are delayed, at most `limit` of each. */
   listWaiting(limit: number): Promise<string[]>;

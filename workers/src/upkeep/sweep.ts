@@ -5,7 +5,7 @@
  * so that doing it twice, or beside a process that was only slow, changes nothing.
  */
 import { entryId } from '@waybill/shared/domain/ids.ts';
-import type { EntryState } from '@waybill/shared/queue/queue.ts';
+import type { DurableQueue } from '@waybill/shared/queue/queue.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { expireJobs, failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import {
@@ -29,6 +29,8 @@ const takeOverEveryMs = 5_000;
 /** A job should not outlive its deadline by much. */
 const intervalMs = 1_000;
 const batch = 500;
+/** A pick-up asks for a permit for 2 s and then claims; one that has not after this long never will. */
+const claimPatienceMs = 15_000;
 /** Entries of one queue that are compared with their jobs in one round. */
 const staleBatch = 1_000;
 
@@ -39,7 +41,6 @@ export interface Sweeper {
 /** One loop: whoever has just taken the lease sweeps at once, because the last holder may have died before it did. */
 export function startSweeper(context: WorkerContext): Sweeper {
   const lease = createHeldLease('sweep', context);
-  const suspects = new Set<string>();
   let sweptAt = Number.NEGATIVE_INFINITY;
   let tookOverAt = Number.NEGATIVE_INFINITY;
   const isDue = (at: number, everyMs: number) => performance.now() - at >= everyMs;
@@ -54,7 +55,7 @@ export function startSweeper(context: WorkerContext): Sweeper {
       }
       await expire(context);
       if (isDue(sweptAt, sweepEveryMs)) {
-        await sweep(context, suspects);
+        await sweep(context);
         sweptAt = performance.now();
         tookOverAt = sweptAt;
       } else if (isDue(tookOverAt, takeOverEveryMs)) {
@@ -67,17 +68,13 @@ export function startSweeper(context: WorkerContext): Sweeper {
   return { stop: () => loop.stop() };
 }
 
-/**
- * @param suspects entries that were active at the last sweep while their jobs were not claimed: still so, nobody has
- * them, because their pick-up was lost on its way to a worker
- */
-export async function sweep(context: WorkerContext, suspects: Set<string> = new Set()): Promise<void> {
+export async function sweep(context: WorkerContext): Promise<void> {
   const { database } = context;
   await takeOver(context);
   await forgetExpiredKeys(database);
   await forgetWorkers(database, batch);
   if (!context.queues.isReachable()) return;
-  await findLostEntries(context, suspects);
+  await findLostEntries(context);
   await removeStaleEntries(context);
 }
 
@@ -115,24 +112,16 @@ async function inBatches(work: () => Promise<number>): Promise<number> {
 }
 
 /** A job marked as dispatched whose entry is gone would wait for ever. */
-async function findLostEntries(context: WorkerContext, suspects: Set<string>): Promise<void> {
+async function findLostEntries(context: WorkerContext): Promise<void> {
   const { database, queues, logger, coordination } = context;
-  const seen = new Set(suspects);
-  suspects.clear();
   let found = 0;
   let page: DispatchedJob[] = [];
   for (let afterId = ''; afterId === '' || page.length === batch; afterId = page.at(-1)?.id ?? '') {
     page = await dispatchedLongAgo(database, afterId, batch);
     for (const [provider, jobs] of Map.groupBy(page, (job) => job.provider)) {
-      const states = await queues.queue(provider).statesOf(jobs.map((job) => entryId(job.id, job.seq)));
-      for (const job of jobs) {
-        const id = entryId(job.id, job.seq);
-        const state = states.get(id) ?? 'missing';
-        if (state === 'active') suspects.add(id);
-        if (!isLost(state, seen.has(id))) continue;
-        await returnToBacklog(database, job.id, job.seq);
-        found += 1;
-      }
+      const lost = await lostEntries(queues.queue(provider), jobs, context.now());
+      for (const job of lost) await returnToBacklog(database, job.id, job.seq);
+      found += lost.length;
     }
     if (page.length === 0) break;
   }
@@ -141,8 +130,18 @@ async function findLostEntries(context: WorkerContext, suspects: Set<string>): P
   coordination.publish({ type: 'work' });
 }
 
-const isLost = (state: EntryState, wasActiveBefore: boolean): boolean =>
-  state === 'finished' || state === 'missing' || (state === 'active' && wasActiveBefore);
+/** Gone or ended, or picked up a while ago without a claim: that pick-up was lost on its way, or with its worker. */
+async function lostEntries(queue: DurableQueue, jobs: readonly DispatchedJob[], now: number): Promise<DispatchedJob[]> {
+  const idOf = (job: DispatchedJob) => entryId(job.id, job.seq);
+  const states = await queue.statesOf(jobs.map(idOf));
+  const active = jobs.map(idOf).filter((id) => states.get(id) === 'active');
+  const pickedUp = active.length === 0 ? new Map<string, number>() : await queue.pickedUpAt(active);
+  return jobs.filter((job) => {
+    const state = states.get(idOf(job)) ?? 'missing';
+    if (state === 'active') return now - (pickedUp.get(idOf(job)) ?? now) > claimPatienceMs;
+    return state === 'finished' || state === 'missing';
+  });
+}
 
 /** Entries that can act no more end quietly when a worker takes them; where none does, they would pile up. */
 async function removeStaleEntries({ database, queues, settings, logger }: WorkerContext): Promise<void> {

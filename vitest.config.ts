@@ -17,7 +17,13 @@ export default defineConfig({
         lines: 80,
         'shared/src/routing/**.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
         'shared/src/pricing/**.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
-        'shared/src/providers/*/errors.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
+        'shared/src/providers/*/{errors,error-*,model-rules}.ts': {
+          statements: 100,
+          branches: 100,
+          functions: 100,
+          lines: 100,
+        },
+        'shared/src/providers/openai/errors/*.ts': { statements: 100, branches: 100, functions: 100, lines: 100 },
         'shared/src/providers/{error-body,retry-after}.ts': {
           statements: 100,
           branches: 100,

@@ -9,11 +9,12 @@ import { openStores, type Stores } from '@waybill/cli/open-stores.ts';
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
 import { createEpochs } from '@waybill/shared/coordination/epochs.ts';
-import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
+import { createFleetView, fleetSources } from '@waybill/shared/coordination/fleet-view.ts';
 import { createSealer } from '@waybill/shared/security/seal.ts';
 import { ensureTenant } from '@waybill/shared/store/tenants.ts';
 import { registerWorker } from '@waybill/shared/store/workers.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+import { startCredentials } from '@waybill/workers/credentials.ts';
 import { createDispatchState, type DispatchContext, dispatchRound } from '@waybill/workers/dispatch/dispatcher.ts';
 import type { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -100,6 +101,7 @@ async function prepare(rows: number, stack: AsyncDisposableStack): Promise<Bed> 
   stack.defer(() => stores.close());
   await fill(stores, rows);
   const context = await contextOf(stores, () => settings, logger);
+  stack.defer(() => context.credentials.stop());
   const state = createDispatchState(context);
   return {
     stores,
@@ -120,13 +122,15 @@ async function contextOf(
   settings: DispatchContext['settings'],
   logger: DispatchContext['logger'],
 ): Promise<DispatchContext> {
+  const sealer = createSealer(Buffer.alloc(32, 7));
   const workerId = `wrk_${randomUUID()}`;
   await registerWorker(stores.database, workerId, 'bench');
   await stores.database.pool.query(`update waybill.workers set lease_until = now() + interval '1 day'`);
   return {
     ...stores,
+    credentials: await startCredentials({ ...stores, settings, sealer, logger }),
     epochs: createEpochs({ ...stores, logger }),
-    fleet: createFleetView(stores.coordination, (error) => logger.error(error)),
+    fleet: createFleetView(fleetSources(stores.coordination, stores.database), (error) => logger.error(error)),
     settings,
     lease: { id: () => workerId, stop: () => Promise.resolve() },
     logger,

@@ -1,4 +1,5 @@
 /** `npm run bench`: prints what was measured here and now. Variants take turns in one run; quote the ratios. */
+import { benchAdapter } from './adapter.ts';
 import { benchBacklog } from './backlog.ts';
 import { benchBatch } from './batch.ts';
 import { benchDurablePath } from './durable-path.ts';
@@ -7,6 +8,7 @@ import { benchPickUp } from './pick-up.ts';
 import { benchStart } from './start.ts';
 
 const sections: Readonly<Record<string, () => Promise<string[]>>> = {
+  adapter: () => benchAdapter(9, 1_000),
   start: () => benchStart(5),
   'pick-up': () => benchPickUp(60),
   backlog: () => benchBacklog([10_000, 1_000_000], 5),

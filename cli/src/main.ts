@@ -2,11 +2,14 @@
 /** The `waybill` command. One file per command; this one gathers them, and turns errors into exit codes. */
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command, CommanderError } from 'commander';
+import { credentialsCommand } from './commands/credentials.ts';
 import { demoCommand } from './commands/demo.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
+import { eventsCommand } from './commands/events.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { notBuiltCommands } from './commands/not-built.ts';
+import { providersCommand } from './commands/providers.ts';
 import { apiCommand, dashboardsCommand, workerCommand } from './commands/servers.ts';
 import { upCommand } from './commands/up.ts';
 import { webhooksCommand } from './commands/webhooks.ts';
@@ -37,6 +40,9 @@ for (const command of [
   enqueueCommand(),
   jobsCommand(),
   webhooksCommand(),
+  providersCommand(),
+  credentialsCommand(),
+  eventsCommand(),
   ...notBuiltCommands(),
 ]) {
   command.copyInheritedSettings(program);

@@ -47,7 +47,7 @@ test('a start alone forgets the permits and pauses of the one before', async () 
   const options = await optionsOf();
   const before = await openStores(options);
   await before.coordination.pause('provider:openai', 'region', Date.now() + 3_600_000);
-  await before.coordination.restore('openai', 'one', [{ token: 'a', target: 'openai/m' }]);
+  await before.coordination.restore('openai', 'one', [{ token: 'a', target: 'openai/m', place: 'default' }]);
   await before.close();
   const after = await openStores(options);
   expect((await after.coordination.fleetState()).pauses).toEqual(new Map());

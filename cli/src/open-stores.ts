@@ -6,8 +6,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Environment } from '@waybill/shared/config/environment.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { ChunkStore } from '@waybill/shared/coordination/chunks.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import { createMemoryChunks } from '@waybill/shared/coordination/memory-chunks.ts';
+import { createPostgresChunks } from '@waybill/shared/coordination/postgres/postgres-chunks.ts';
 import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
+import { createRedisChunks } from '@waybill/shared/coordination/redis/redis-chunks.ts';
 import { createRedisCoordination } from '@waybill/shared/coordination/redis/redis-coordination.ts';
 import { createSignals } from '@waybill/shared/coordination/signals.ts';
 import { createPostgresQueueBackend } from '@waybill/shared/queue/postgres-queue.ts';
@@ -39,6 +43,7 @@ export interface Stores {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  readonly chunks: ChunkStore;
   readonly isEmbedded: boolean;
   close(): Promise<void>;
 }
@@ -59,6 +64,7 @@ export async function openStores(options: OpenStoresOptions): Promise<Stores> {
         ? await onPostgres(database, isEmbedded, options)
         : await onRedis(database, redis, stack, options);
     stack.defer(() => parts.coordination.close());
+    stack.defer(() => parts.chunks.close());
     stack.defer(() => parts.queues.close());
     return { database, ...parts, isEmbedded, close: () => stack.disposeAsync() };
   } catch (error) {
@@ -95,7 +101,7 @@ async function openServer(url: string): Promise<Database> {
   }
 }
 
-type Parts = Pick<Stores, 'queues' | 'coordination'>;
+type Parts = Pick<Stores, 'queues' | 'coordination' | 'chunks'>;
 
 async function onPostgres(database: Database, isEmbedded: boolean, { logger }: OpenStoresOptions): Promise<Parts> {
   const wire = isEmbedded
@@ -116,7 +122,8 @@ async function onPostgres(database: Database, isEmbedded: boolean, { logger }: O
     await takeOverAlone(database);
     await coordination.reset();
   }
-  return { queues: createPostgresQueueBackend(database, onQueueError(logger)), coordination };
+  const chunks = isEmbedded ? createMemoryChunks() : createPostgresChunks(database);
+  return { queues: createPostgresQueueBackend(database, onQueueError(logger)), coordination, chunks };
 }
 
 async function onRedis(
@@ -139,7 +146,9 @@ async function onRedis(
   const channel = `${prefix}:signals`;
   const wire = { send: async (packet: string) => void (await commands.publish(channel, packet)) };
   const signals = createSignals(randomUUID(), wire, onWireError(logger));
-  subscriber.on('message', (_channel: string, packet: string) => signals.receive(packet));
+  subscriber.on('message', (from: string, packet: string) => {
+    if (from === channel) signals.receive(packet);
+  });
   await subscriber.subscribe(channel);
   const coordination = createRedisCoordination({
     client: commands,
@@ -155,7 +164,7 @@ async function onRedis(
     onError: onQueueError(logger),
     onClose: () => Promise.resolve(),
   });
-  return { queues, coordination };
+  return { queues, coordination, chunks: createRedisChunks({ client: commands, subscriber, prefix }) };
 }
 
 const onQueueError = (logger: Logger) => (error: Error, queue: string) =>

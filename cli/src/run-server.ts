@@ -1,8 +1,8 @@
 /** Starts a process of Waybill from its environment, says that it is ready, and ends it in good order. */
 import { loadConfig } from '@waybill/shared/config/load.ts';
 import { probeLocalServers } from '@waybill/shared/config/probe.ts';
-import { Problem } from '@waybill/shared/domain/problem.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+import { asConfigProblem } from './config-problem.ts';
 import { defaultDataDirectory } from './data-directory.ts';
 import { exitCode } from './exit-codes.ts';
 import { print, printJson } from './output.ts';
@@ -54,10 +54,4 @@ export async function runServer(options: RunOptions): Promise<void> {
   } else if (!isJson)
     print(`\n${why}: finishing running calls for up to ${drainMs / 1_000} s; a second one stops at once.`);
   await server.stop(drainMs);
-}
-
-/** To the shell, any fault of the configuration is one of the configuration, whatever the single fault is called. */
-function asConfigProblem(cause: unknown): never {
-  if (!(cause instanceof Problem) || cause.code === 'file_unreadable') throw cause;
-  throw new Problem('invalid_config', cause.message, { param: cause.param, cause });
 }

@@ -1,5 +1,6 @@
 /** What the routes share. Lifetimes belong to `main.ts`. */
 import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { ChunkStore } from '@waybill/shared/coordination/chunks.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import type { FleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
@@ -15,6 +16,7 @@ export interface ApiContext {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  readonly chunks: ChunkStore;
   readonly fleet: FleetView;
   readonly settings: () => Settings;
   readonly sealer: Sealer;

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Span } from '@opentelemetry/api';
+import { credentialRefs } from '@waybill/shared/config/credential-refs.ts';
 import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
@@ -125,7 +126,7 @@ async function createResolver(
     traceId: traceIdOf(span),
     traceparent: traceparentOf(span),
     settings: deps.settings(),
-    pauses: (await fleet.read()).pauses,
+    state: { ...(await fleet.read()), credentialsOf: credentialRefs },
     nowMs: Date.now(),
   };
   const endpointIdOf = async (url: string, param: string): Promise<string> => {

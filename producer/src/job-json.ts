@@ -1,7 +1,7 @@
 /** A job as users read it: the one shape for all routes. Unknown is null, never zero. */
 import { priorities, type WaitingReason } from '@waybill/shared/domain/job.ts';
 import { formatUsd } from '@waybill/shared/domain/money.ts';
-import { toUsageJson, usageSchema } from '@waybill/shared/domain/usage.ts';
+import { addUsage, toUsageJson, type Usage, usageSchema } from '@waybill/shared/domain/usage.ts';
 import type { AttemptRow, JobRow, JobView } from '@waybill/shared/store/jobs.ts';
 
 export interface QueuePlace {
@@ -9,10 +9,11 @@ export interface QueuePlace {
   readonly etaMs: number | null;
 }
 
+/** A chat completion, or a list of embeddings, which has no text. */
+type OutputJson = { choices?: { message: { content: string | null } }[] };
+
 export function toJobJson({ job, attempts, output }: JobView, place: QueuePlace = { position: null, etaMs: null }) {
-  const parsed =
-    output === null ? null : (JSON.parse(output) as { choices: { message: { content: string | null } }[] });
-  const winner = attempts.findLast((attempt) => attempt.status === 'succeeded' && attempt.run === job.run);
+  const parsed = output === null ? null : (JSON.parse(output) as OutputJson);
   return {
     id: job.id,
     object: 'job' as const,
@@ -39,8 +40,8 @@ export function toJobJson({ job, attempts, output }: JobView, place: QueuePlace 
     waiting: waitingOf(job, place),
     attempts: attempts.map(toAttemptJson),
     output: parsed,
-    output_text: parsed?.choices[0]?.message.content ?? null,
-    usage: usageOf(winner),
+    output_text: parsed?.choices?.[0]?.message.content ?? null,
+    usage: job.status === 'succeeded' ? usageOfRun(job, attempts) : null,
     cost_usd: formatUsd(attempts.reduce((sum, attempt) => sum + BigInt(attempt.cost_nano ?? 0), 0n)),
     cost_unknown_attempts: attempts.filter((attempt) => attempt.cost_basis !== null && attempt.cost_nano === null)
       .length,
@@ -64,7 +65,7 @@ function toAttemptJson(attempt: AttemptRow) {
         : { kind: attempt.failure_kind, message: attempt.failure_message, http_status: attempt.http_status },
     started_at: attempt.started_at.toISOString(),
     duration_ms: attempt.duration_ms,
-    usage: usageOf(attempt),
+    usage: jsonOf(usageOf(attempt)),
     cost_usd: attempt.cost_nano === null ? null : formatUsd(BigInt(attempt.cost_nano)),
     cost_basis: attempt.cost_basis,
     cost_reason: attempt.cost_reason,
@@ -75,8 +76,18 @@ function toAttemptJson(attempt: AttemptRow) {
 
 const iso = (time: Date | null): string | null => time?.toISOString() ?? null;
 
-const usageOf = (attempt: AttemptRow | undefined) =>
-  attempt?.usage == null ? null : toUsageJson(usageSchema.parse(JSON.parse(attempt.usage)));
+const usageOf = ({ usage }: AttemptRow): Usage | null => (usage === null ? null : usageSchema.parse(JSON.parse(usage)));
+const jsonOf = (usage: Usage | null) => (usage === null ? null : toUsageJson(usage));
+
+/** An answer may have come in parts, each an attempt of its own. Unknown when that of one of them is. */
+function usageOfRun(job: JobRow, attempts: readonly AttemptRow[]) {
+  const parts = attempts
+    .filter((attempt) => attempt.status === 'succeeded' && attempt.run === job.run)
+    .map((attempt) => usageOf(attempt));
+  return parts.length === 0
+    ? null
+    : jsonOf(parts.reduce((sum, part) => (sum === null || part === null ? null : addUsage(sum, part))));
+}
 
 /** A queued job always says what it waits for. */
 function waitingOf(

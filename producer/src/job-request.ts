@@ -3,11 +3,13 @@
  *
  * A field that is accepted is obeyed; one of the design that is not built yet is refused by name.
  */
-import { type ChatRequest, chatRequestSchema } from '@waybill/shared/chat/request.ts';
+import { chatRequestSchema } from '@waybill/shared/chat/request.ts';
 import { durationSchema } from '@waybill/shared/domain/duration.ts';
-import { endpoints, type Priority, priorities } from '@waybill/shared/domain/job.ts';
+import { type Endpoint, endpoints, type Priority, priorities } from '@waybill/shared/domain/job.ts';
 import type { ProblemCode } from '@waybill/shared/domain/problem.ts';
 import { notSupportedYet, strictObject } from '@waybill/shared/domain/strict-object.ts';
+import { embeddingsRequestSchema } from '@waybill/shared/embeddings/request.ts';
+import type { JobBody } from '@waybill/shared/routing/request-needs.ts';
 import { z } from 'zod';
 
 type Refine = (code: ProblemCode, message: string) => { message: string; params: { code: ProblemCode } };
@@ -76,12 +78,15 @@ const runAt = z.string().transform((text, context) => {
   return new Date(at);
 });
 
-const endpoint = z
-  .string()
-  .refine(
-    (path) => (endpoints as readonly string[]).includes(path),
-    as('unsupported_endpoint', `this version takes jobs for ${endpoints.join(', ')}`),
-  );
+const endpoint = z.string().transform((path, context): Endpoint => {
+  const known = endpoints.find((each) => each === path);
+  if (known) return known;
+  context.addIssue({
+    code: 'custom',
+    ...as('unsupported_endpoint', `this version takes jobs for ${endpoints.join(', ')}`),
+  });
+  return z.NEVER;
+});
 
 const options = {
   custom_id: customId.nullish(),
@@ -102,14 +107,18 @@ const line = strictObject({
   method: z.literal('POST').nullish(),
   url: endpoint.nullish(),
   endpoint: endpoint.nullish(),
-  body: chatRequestSchema,
-});
+  body: z.unknown(),
+}).refine(
+  ({ url, endpoint: named }) => !url || !named || url === named,
+  as('invalid_value', '"url" is another name of "endpoint": give one of them'),
+);
+
+const bodies = { '/v1/chat/completions': chatRequestSchema, '/v1/embeddings': embeddingsRequestSchema } as const;
 const shorthand = strictObject({ ...options, model: z.string().min(1).max(256), prompt: z.string() });
 
 export interface JobRequest {
   readonly customId: string | null;
-  readonly endpoint: '/v1/chat/completions';
-  readonly request: ChatRequest;
+  readonly body: JobBody;
   readonly priority: Priority;
   readonly require: readonly string[];
   readonly excludeProviders: readonly string[];
@@ -130,23 +139,34 @@ export function parseJobRequest(value: unknown): Parsed {
   const isShort =
     typeof value === 'object' && value !== null && !('body' in value) && ('prompt' in value || 'model' in value);
   if (!isShort) {
-    const parsed = line.safeParse(value);
-    return parsed.success
-      ? { kind: 'ok', job: toJob(parsed.data, parsed.data.body) }
-      : { kind: 'faults', error: parsed.error };
+    return parseLine(value);
   }
   const parsed = shorthand.safeParse(value);
   if (!parsed.success) return { kind: 'faults', error: parsed.error };
   const { model, prompt, ...rest } = parsed.data;
   const body = chatRequestSchema.safeParse({ model, messages: [{ role: 'user', content: prompt }] });
-  return body.success ? { kind: 'ok', job: toJob(rest, body.data) } : { kind: 'faults', error: body.error };
+  if (!body.success) return { kind: 'faults', error: body.error };
+  return { kind: 'ok', job: toJob(rest, { endpoint: '/v1/chat/completions', request: body.data }) };
 }
 
-function toJob(data: Omit<z.infer<typeof shorthand>, 'model' | 'prompt'>, request: ChatRequest): JobRequest {
+/** The faults of the line and of its body, all at once. */
+function parseLine(value: unknown): Parsed {
+  const parsed = line.safeParse(value);
+  const { url, endpoint: named, body: written } = (value ?? {}) as Record<string, unknown>;
+  const path = endpoints.find((each) => each === (named ?? url)) ?? '/v1/chat/completions';
+  const body = bodies[path].safeParse(written);
+  const issues = [
+    ...(parsed.error?.issues ?? []),
+    ...(body.error?.issues ?? []).map((issue) => ({ ...issue, path: ['body', ...issue.path] })),
+  ];
+  if (!parsed.success || !body.success) return { kind: 'faults', error: new z.core.$ZodRealError(issues) };
+  return { kind: 'ok', job: toJob(parsed.data, { endpoint: path, request: body.data } as JobBody) };
+}
+
+function toJob(data: Omit<z.infer<typeof shorthand>, 'model' | 'prompt'>, body: JobBody): JobRequest {
   return {
     customId: data.custom_id ?? null,
-    endpoint: '/v1/chat/completions',
-    request,
+    body,
     priority: data.priority ?? 'normal',
     require: data.require ?? [],
     excludeProviders: data.exclude_providers ?? [],

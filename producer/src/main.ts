@@ -4,8 +4,9 @@ import { createHmac } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { ChunkStore } from '@waybill/shared/coordination/chunks.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
-import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
+import { createFleetView, fleetSources } from '@waybill/shared/coordination/fleet-view.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { listen } from '@waybill/shared/http/listen.ts';
@@ -35,6 +36,7 @@ export interface ApiOptions {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  readonly chunks: ChunkStore;
   readonly settings: () => Settings;
   readonly sealer: Sealer;
   readonly masterKey: Uint8Array;
@@ -64,7 +66,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const self = () => ({ host: options.host, port: (server.address() as AddressInfo | null)?.port ?? 0 });
   const authenticator = createAuthenticator(options.database, options.adminKey);
   const receivers = createReceivers(options.receivers, self);
-  const fleet = createFleetView(options.coordination, (error) =>
+  const fleet = createFleetView(fleetSources(options.coordination, options.database), (error) =>
     options.logger.warn({ err: error }, 'what the fleet knows could not be read'),
   );
   const app = createApp(

@@ -1,16 +1,14 @@
 /** A valid request -> a job row: which chain, which targets, which first. Pure but for ids and the turn handed in. */
 
-import { requiredCapabilities } from '@waybill/shared/chat/capabilities.ts';
-import { type ChatRequest, outputLimitOf } from '@waybill/shared/chat/request.ts';
-import { estimateInputTokens } from '@waybill/shared/chat/tokens.ts';
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, Settings } from '@waybill/shared/config/settings.ts';
 import { defaultExpiryMs, priorityRank, splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { nearestHint } from '@waybill/shared/domain/strict-object.ts';
 import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
+import { type RequestNeeds, requestNeeds } from '@waybill/shared/routing/request-needs.ts';
 import { orderTargets } from '@waybill/shared/routing/strategies.ts';
-import { type Pauses, targetFacts } from '@waybill/shared/routing/target-facts.ts';
+import { type SharedState, targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import type { NewJob } from '@waybill/shared/store/insert-jobs.ts';
 import type { JobRequest } from './job-request.ts';
 
@@ -22,7 +20,7 @@ export interface ResolveInput {
   readonly traceId: string | null;
   readonly traceparent: string | null;
   readonly settings: Settings;
-  readonly pauses: Pauses;
+  readonly state: SharedState;
   /** Counts the jobs of this process, for `round_robin`. */
   readonly turn: number;
   readonly nowMs: number;
@@ -31,25 +29,26 @@ export interface ResolveInput {
 /** @throws Problem `no_provider_configured model_not_found no_eligible_target` */
 export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
   const { settings } = input;
-  const chain = chainFor(job.request.model, settings);
-  const estimatedTokens = estimateInputTokens(job.request) + (outputLimitOf(job.request) ?? 0);
-  const route = chooseRoute({ ...job, estimatedTokens }, chain, input);
+  const { endpoint, request } = job.body;
+  const chain = chainFor(request.model, settings);
+  const needs = requestNeeds(job.body);
+  const route = chooseRoute({ ...job, ...needs }, chain, input);
   return {
     id: input.id,
     tenantId: input.tenantId,
     batchId: input.batchId,
     customId: job.customId,
-    endpoint: job.endpoint,
+    endpoint,
     priority: priorityRank(job.priority),
-    requestedModel: job.request.model,
-    chain: Object.hasOwn(settings.chains, job.request.model) ? job.request.model : null,
+    requestedModel: request.model,
+    chain: Object.hasOwn(settings.chains, request.model) ? request.model : null,
     targets: route.targets,
     target: route.target,
     provider: splitTarget(route.target).provider,
     configVersion: settings.version,
     require: job.require,
     excludeProviders: job.excludeProviders,
-    estimatedTokens,
+    estimatedTokens: needs.estimatedTokens,
     attemptTimeoutMs: job.attemptTimeoutMs,
     expiresInMs: job.expiresInMs ?? defaultExpiryMs[job.priority],
     metadata: job.metadata,
@@ -57,7 +56,7 @@ export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
     runAt: job.runAt,
     traceId: input.traceId,
     traceparent: input.traceparent,
-    request: JSON.stringify(job.request),
+    request: JSON.stringify(request),
   };
 }
 
@@ -88,22 +87,19 @@ export function chainFor(model: string, settings: Settings): ChainSettings {
 /** Targets that can never serve this job leave its chain; those that cannot serve it now stay. */
 const neverServes: ReadonlySet<string> = new Set(['capability', 'context_window', 'label', 'excluded']);
 
-export interface RouteNeeds {
-  readonly request: ChatRequest;
-  readonly estimatedTokens: number;
+export interface RouteNeeds extends RequestNeeds {
   readonly require: readonly string[];
   readonly excludeProviders: readonly string[];
 }
 
 /** @throws Problem `no_eligible_target` */
 export function chooseRoute(
-  job: RouteNeeds,
+  needs: RouteNeeds,
   chain: ChainSettings,
-  input: Pick<ResolveInput, 'settings' | 'pauses' | 'turn' | 'nowMs'>,
+  input: Pick<ResolveInput, 'settings' | 'state' | 'turn' | 'nowMs'>,
 ): { targets: string[]; target: string } {
-  const needs = { ...job, capabilities: requiredCapabilities(job.request) };
   const ordered = orderTargets(chain.targets, chain.strategy, input.turn);
-  const found = candidates(ordered, needs, targetFacts(input.settings, input.pauses), input.nowMs);
+  const found = candidates(ordered, needs, targetFacts(input.settings, input.state, input.nowMs));
   const usable = found.filter((candidate) => candidate.kind === 'eligible' || !neverServes.has(candidate.reason));
   const first = usable.find((candidate) => candidate.kind === 'eligible') ?? usable[0];
   if (!first)

@@ -1,5 +1,6 @@
 /** What coordination promises about permits and epochs, the same on every store it can be on. */
-import type { Coordination, HeldPermit, PermitAnswer } from '@waybill/shared/coordination/coordination.ts';
+import { soleAccount } from '@waybill/shared/config/model-settings.ts';
+import type { Coordination, HeldPermit, PermitAnswer, PermitEnd } from '@waybill/shared/coordination/coordination.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -8,6 +9,17 @@ import {
   coordinationsUnderTest,
 } from '../support/coordination-under-test.ts';
 import { startRedisServer } from '../support/redis-server.ts';
+
+const placesFor = (concurrency: number) => [{ id: soleAccount, concurrency }];
+const end: Omit<PermitEnd, keyof HeldPermit> = {
+  concurrency: 8,
+  pressure: 'none',
+  heldMs: 100,
+  restMs: 0,
+  tenantId: 'ten_1',
+  estimated: 10,
+  used: 10,
+};
 
 describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
   let store: CoordinationUnderTest;
@@ -31,12 +43,11 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
     await here.restore(provider, 'epoch-1', []);
   });
 
-  const newPermit = (): HeldPermit => ({ token: `token-${tokens++}`, target });
+  const newPermit = (): HeldPermit => ({ token: `token-${tokens++}`, target, place: soleAccount });
   const take = (process: Coordination, permit: HeldPermit, concurrency: number, epoch = 'epoch-1') =>
-    process.takePermit({ ...permit, limits: { concurrency }, epoch });
+    process.takePermit({ ...permit, places: placesFor(concurrency), epoch });
   const kindOf = async (answer: Promise<PermitAnswer>) => (await answer).kind;
-  const settle = (process: Coordination, permit: HeldPermit) =>
-    process.settlePermit({ ...permit, limits: { concurrency: 8 }, tenantId: 'ten_1', estimated: 10, used: 10 });
+  const settle = (process: Coordination, permit: HeldPermit) => process.settlePermit({ ...end, ...permit });
 
   it('never exceed the limit, however many ask at once from two processes', async () => {
     const asked = Array.from({ length: 200 }, (_, n) => ({ permit: newPermit(), process: n % 2 ? here : there }));
@@ -60,7 +71,7 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
   });
 
   it('of different targets do not meet', async () => {
-    const other = { token: `token-${tokens++}`, target: `${provider}/vendor/another-model` };
+    const other = { ...newPermit(), target: `${provider}/vendor/another-model` };
     expect(await kindOf(take(here, newPermit(), 1))).toBe('go');
     expect(await kindOf(take(here, newPermit(), 1))).toBe('wait');
     expect(await kindOf(take(here, other, 1))).toBe('go');
@@ -69,8 +80,9 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
     expect(await store.permits(target)).toHaveLength(1);
   });
 
-  it('are none at a limit of zero, or when it was lowered below what is out', async () => {
-    expect(await kindOf(take(here, newPermit(), 0))).toBe('wait');
+  it('are none where no place is open, or when the limit was lowered below what is out', async () => {
+    const nowhere = { ...newPermit(), places: [], epoch: 'epoch-1' };
+    expect(await here.takePermit(nowhere)).toEqual({ kind: 'wait', reason: 'concurrency', retryAfterMs: null });
     const held = [newPermit(), newPermit(), newPermit()];
     for (const permit of held) expect(await kindOf(take(here, permit, 3))).toBe('go');
     expect(await kindOf(take(there, newPermit(), 1))).toBe('wait');
@@ -106,7 +118,7 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
     const freed = JSON.stringify({ type: 'permit_freed', target });
     const [first, second] = [newPermit(), newPermit()];
     await take(here, first, 1);
-    await here.settlePermit({ ...first, limits: { concurrency: 1 }, tenantId: 'ten_1', estimated: 10, used: 10 });
+    await here.settlePermit({ ...end, ...first, concurrency: 1 });
     expect(heard).toEqual([freed]);
     await take(here, second, 1);
     await here.givePermitBack(second);
@@ -158,7 +170,7 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
   it('are not given in an epoch that the store does not hold', async () => {
     for (const epoch of ['epoch-2', 'epoch', 'epoch-1:', '', 'epoch-1 '])
       expect(await take(here, newPermit(), 9, epoch)).toEqual({ kind: 'epoch_lost' });
-    const unknown = { token: 'unknown', target: `${provider}-unknown/a-model` };
+    const unknown = { ...newPermit(), target: `${provider}-unknown/a-model` };
     for (const epoch of ['epoch-1', '']) expect(await kindOf(take(here, unknown, 9, epoch))).toBe('epoch_lost');
     expect(await here.holdsEpoch(provider, 'epoch-1')).toBe(true);
     for (const epoch of ['epoch-2', '']) expect(await here.holdsEpoch(provider, epoch)).toBe(false);
@@ -176,7 +188,7 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
     const other = `${provider}/another-model`;
     await take(here, newPermit(), 5);
     await take(here, newPermit(), 5);
-    await here.takePermit({ token: 'forgotten', target: other, limits: { concurrency: 5 }, epoch: 'epoch-1' });
+    await take(here, { ...newPermit(), target: other }, 5);
     const back = [newPermit(), newPermit()];
     await there.restore(provider, 'epoch-2', back);
     expect(await store.permits(target)).toEqual(back.map(({ token }) => token).toSorted());
@@ -200,7 +212,7 @@ describe.each(coordinationsUnderTest)('permits on $name', ({ start }) => {
 
   it('of a provider do not go with the restore of another', async () => {
     const other = store.newProvider();
-    await here.restore(other, 'epoch-o', [{ token: `${other}-1`, target: `${other}/m` }]);
+    await here.restore(other, 'epoch-o', [{ token: `${other}-1`, target: `${other}/m`, place: soleAccount }]);
     await take(here, newPermit(), 1);
     await here.restore(provider, 'epoch-2', []);
     expect(await store.permits(`${other}/m`)).toEqual([`${other}-1`]);
@@ -267,18 +279,21 @@ describe('a Redis that starts again', () => {
       const provider = store.newProvider();
       const target = `${provider}/a-model`;
       const coordination = await store.open();
-      await coordination.restore(provider, 'epoch-1', [{ token: 'kept', target }]);
+      await coordination.restore(provider, 'epoch-1', [{ token: 'kept', target, place: soleAccount }]);
       await server.control.kill();
       await server.control.start();
       await expect.poll(() => store.permits(target).catch(String), { timeout: 20_000 }).toEqual(['kept']);
       await expect
         .poll(() => coordination.holdsEpoch(provider, 'epoch-1').catch(String), { timeout: 20_000 })
         .toBe(false);
-      const request = { token: 'new', target, limits: { concurrency: 9 }, epoch: 'epoch-1' };
+      const request = { token: 'new', target, places: placesFor(9), epoch: 'epoch-1' };
       expect(await coordination.takePermit(request)).toEqual({ kind: 'epoch_lost' });
       await coordination.restore(provider, 'epoch-2', []);
       expect(await coordination.holdsEpoch(provider, 'epoch-2')).toBe(true);
-      expect(await coordination.takePermit({ ...request, epoch: 'epoch-2' })).toEqual({ kind: 'go' });
+      expect(await coordination.takePermit({ ...request, epoch: 'epoch-2' })).toEqual({
+        kind: 'go',
+        place: soleAccount,
+      });
     } finally {
       await store.stop();
     }

@@ -40,14 +40,16 @@ describe.each(coordinationsUnderTest)('coordination on $name', ({ start, isAlone
         });
     });
 
-    it('of a model, of a credential and of another provider do not meet', async () => {
+    it('of a model, of an account, of a credential and of another provider do not meet', async () => {
       const other = store.newProvider();
       const untilMs = Date.now() + hour;
       const scopes = [
         `model:${target}`,
         `model:${provider}/vendor/b-model`,
-        `credential:${provider}`,
-        `credential:${other}`,
+        `account:${provider}/main`,
+        `account_model:${provider}/main/a-model`,
+        `credential:${provider}/KEY#0`,
+        `credential:${other}/KEY#0`,
       ];
       await Promise.all(scopes.map((scope, n) => here.pause(scope, `kind_${n}`, untilMs + n)));
       const { pauses } = await there.fleetState();
@@ -58,15 +60,53 @@ describe.each(coordinationsUnderTest)('coordination on $name', ({ start, isAlone
 
     it('that are over are forgotten', async () => {
       await here.pause(`model:${target}`, 'rate_limit', Date.now() - 1_000);
-      await here.pause(`credential:${provider}`, 'rate_limit', Date.now() + 150);
+      await here.pause(`credential:${provider}/KEY#0`, 'rate_limit', Date.now() + 150);
       expect((await there.fleetState()).pauses.has(`model:${target}`)).toBe(false);
       await eventually(
-        async () => (await there.fleetState()).pauses.has(`credential:${provider}`),
+        async () => (await there.fleetState()).pauses.has(`credential:${provider}/KEY#0`),
         (isThere) => !isThere,
       );
       const untilMs = Date.now() + hour;
       await there.pause(`model:${target}`, 'overloaded', untilMs);
       expect((await here.fleetState()).pauses.get(`model:${target}`)).toEqual({ kind: 'overloaded', untilMs });
+    });
+
+    it('tell that they are new to who began them, and to nobody who joined them', async () => {
+      const scope = `account:${provider}/main`;
+      const untilMs = Date.now() + hour;
+      expect(await here.pause(scope, 'billing', untilMs)).toBe(true);
+      expect(await here.pause(scope, 'billing', untilMs)).toBe(false);
+      expect(await there.pause(scope, 'billing', untilMs - 1)).toBe(false);
+      expect(await there.pause(scope, 'billing', untilMs + hour)).toBe(false);
+      expect((await here.fleetState()).pauses.get(scope)?.untilMs).toBe(untilMs + hour);
+    });
+
+    it('tell it to one of many that begin the same at once', async () => {
+      const untilMs = Date.now() + hour;
+      for (let round = 0; round < 10; round++) {
+        const scope = `credential:${provider}/KEY#${round}`;
+        const told = await Promise.all(
+          Array.from({ length: 12 }, (_, n) => (n % 2 ? here : there).pause(scope, 'auth', untilMs)),
+        );
+        expect(told.filter((isNew) => isNew)).toHaveLength(1);
+      }
+    });
+
+    it('that are over are new when they begin again', async () => {
+      const scope = `account:${provider}/main`;
+      expect(await here.pause(scope, 'billing', Date.now() - 1_000)).toBe(true);
+      expect(await there.pause(scope, 'billing', Date.now() + hour)).toBe(true);
+    });
+
+    it('end before their time when they are ended, and not twice', async () => {
+      const scope = `provider:${provider}`;
+      await here.pause(scope, 'region', Date.now() + hour);
+      await here.pause(`model:${target}`, 'permission', Date.now() + hour);
+      expect(await there.resume(scope)).toBe(true);
+      expect((await here.fleetState()).pauses.has(scope)).toBe(false);
+      expect((await here.fleetState()).pauses.has(`model:${target}`)).toBe(true);
+      expect(await here.resume(scope)).toBe(false);
+      expect(await here.pause(scope, 'region', Date.now() + hour)).toBe(true);
     });
 
     it('take a deadline between two milliseconds', async () => {
@@ -92,7 +132,10 @@ describe.each(coordinationsUnderTest)('coordination on $name', ({ start, isAlone
         there.charge({ target, tenantId: 'ten_2', tokens: 7 }),
         here.charge({ target: other, tenantId: 'ten_1', tokens: 1 }),
       ]);
-      const end = { target, limits: { concurrency: 9 }, tenantId: 'ten_1' };
+      const end = {
+        ...{ target, place: 'default', concurrency: 9, pressure: 'none' as const, heldMs: 1, restMs: 0 },
+        tenantId: 'ten_1',
+      };
       await Promise.all([
         here.settlePermit({ ...end, token: 'a', estimated: 100, used: 70 }),
         here.settlePermit({ ...end, token: 'b', estimated: 10, used: 15 }),

@@ -1,4 +1,5 @@
 /** How a fleet finds out that its coordination store lost everything, and rebuilds it once. PostgreSQL and Redis. */
+import { soleAccount } from '@waybill/shared/config/model-settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { createEpochs, type Epochs } from '@waybill/shared/coordination/epochs.ts';
 import { entryId, newId } from '@waybill/shared/domain/ids.ts';
@@ -22,6 +23,8 @@ import { closesInReverse, newPrefix, onDatabase, openRedisQueues } from '../supp
 import { flushAll, openRedisClient } from '../support/redis-clients.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import { eventually } from '../support/waybill.ts';
+
+const placesFor = (concurrency: number) => [{ id: soleAccount, concurrency }];
 
 interface FleetProcess {
   readonly database: Database;
@@ -99,14 +102,17 @@ describe('epochs on PostgreSQL and Redis', () => {
     return row;
   };
   const claim = async (job: JobRow, workerId: string, permit: string, epoch: string) => {
-    const request = { jobId: job.id, seq: job.seq, target, workerId, labels: [], credential: null, permit, epoch };
+    const request = {
+      ...{ jobId: job.id, seq: job.seq, target, workerId, labels: [], credential: null },
+      ...{ permit, place: soleAccount, epoch },
+    };
     return (await claimJobs(first.database, [request]))[0]?.kind;
   };
   /** A call under way: permit and claim. */
   const startCall = async (token: string, workerId: string, epoch: string): Promise<JobRow> => {
     const job = await addJob();
-    const limits = { concurrency: 100 };
-    expect(await first.coordination.takePermit({ token, target, limits, epoch })).toEqual({ kind: 'go' });
+    const request = { token, target, places: placesFor(100), epoch };
+    expect(await first.coordination.takePermit(request)).toEqual({ kind: 'go', place: soleAccount });
     expect(await claim(job, workerId, token, epoch)).toBe('claimed');
     return job;
   };
@@ -129,7 +135,7 @@ describe('epochs on PostgreSQL and Redis', () => {
     const waiting = await addJob();
     await die(dead);
     await wipe();
-    const request = { token: 'asks', target, limits: { concurrency: 9 }, epoch: before };
+    const request = { token: 'asks', target, places: placesFor(9), epoch: before };
     for (const { coordination, epochs } of fleet) {
       expect(await coordination.takePermit(request)).toEqual({ kind: 'epoch_lost' });
       epochs.lost(provider, before);
@@ -142,7 +148,7 @@ describe('epochs on PostgreSQL and Redis', () => {
     expect(await permitsOf(target)).toEqual([`${provider}-live-1`, `${provider}-live-2`]);
     const epoch = after[0] ?? '';
     const take = (token: string, concurrency: number) =>
-      first.coordination.takePermit({ token, target, limits: { concurrency }, epoch });
+      first.coordination.takePermit({ token, target, places: placesFor(concurrency), epoch });
     expect((await take('third', 2)).kind).toBe('wait');
     expect((await take('third', 3)).kind).toBe('go');
     // The queue was lost too: what was dispatched and not claimed is in the backlog, and its old entry is stale.
@@ -156,15 +162,15 @@ describe('epochs on PostgreSQL and Redis', () => {
     const [before = ''] = await askAll(fleet);
     const worker = await newWorker();
     const job = await addJob();
-    const limits = { concurrency: 9 };
-    await first.coordination.takePermit({ token: `${provider}-old`, target, limits, epoch: before });
+    const places = placesFor(9);
+    await first.coordination.takePermit({ token: `${provider}-old`, target, places, epoch: before });
     await swapEpoch(first.database, provider, before, `${provider}-next`);
     expect(await claim(job, worker, `${provider}-old`, before)).toBe('old_epoch');
     expect(await readJob(job.id)).toMatchObject({ status: 'queued', attempt: 0 });
     first.epochs.lost(provider, before);
     const epoch = await first.epochs.of(provider);
     expect(epoch).not.toBe(before);
-    await first.coordination.takePermit({ token: `${provider}-new`, target, limits, epoch });
+    await first.coordination.takePermit({ token: `${provider}-new`, target, places, epoch });
     expect(await claim(await readJob(job.id), worker, `${provider}-new`, epoch)).toBe('claimed');
   });
 

@@ -47,6 +47,10 @@ beforeAll(async () => {
           targets: ['a/gpt-4.1-mini', 'b/claude-haiku-4-5', 'c/llama3.2'],
           backoff: { initial: '5ms', max: '20ms' },
         },
+        // Accounts rest model by model: what is told to wait long has a model of its own.
+        hurried: { targets: ['a/gpt-4.1-nano', 'b/claude-haiku-4-5'], backoff: { initial: '5ms', max: '20ms' } },
+        patient: { targets: ['a/gpt-4.1', 'b/claude-haiku-4-5'], backoff: { initial: '5ms', max: '20ms' } },
+        limited: { targets: ['a/gpt-4o-mini', 'b/claude-haiku-4-5'], backoff: { initial: '5ms', max: '20ms' } },
         'at-once': { targets: ['a/gpt-4.1-mini', 'b/claude-haiku-4-5', 'c/llama3.2'], mode: 'immediate' },
         turns: {
           targets: ['a/gpt-4.1-mini', 'b/claude-haiku-4-5', 'c/llama3.2'],
@@ -203,20 +207,28 @@ test('a refused model is a result unless the chain falls back', async () => {
 });
 
 test('Retry-After is obeyed, and waiting uses up no attempt', async () => {
-  const job = await run('limited', { a: [refuse(429, undefined, { 'retry-after': '1' }), say('now')] });
+  const job = await run(
+    'limited',
+    { a: [refuse(429, undefined, { 'retry-after': '1' }), say('now')] },
+    { model: 'limited' },
+  );
   expect(story(job)).toEqual(['a failed rate_limit', 'a succeeded']);
   const [first, second] = job.attempts;
   expect(Date.parse(second?.started_at ?? '') - Date.parse(first?.started_at ?? '')).toBeGreaterThanOrEqual(1_000);
 });
 
 test('an interactive job does not wait for a long limit', async () => {
-  const job = await run('hurry', { a: [refuse(429, undefined, { 'retry-after': '30' })] }, { priority: 'interactive' });
+  const job = await run(
+    'hurry',
+    { a: [refuse(429, undefined, { 'retry-after': '30' })] },
+    { model: 'hurried', priority: 'interactive' },
+  );
   expect(story(job)).toEqual(['a failed rate_limit', 'b succeeded']);
 });
 
 test('a bulk job waits for the limit, and says so', async () => {
   scripts.set('patient', { a: [refuse(429, undefined, { 'retry-after': '3600' })] });
-  const { id } = await waybill.client.submit({ model: 'default', prompt: 'patient', priority: 'bulk' });
+  const { id } = await waybill.client.submit({ model: 'patient', prompt: 'patient', priority: 'bulk' });
   const job = await whenWaiting(id);
   expect(job.waiting).toMatchObject({ reason: 'rate_limit' });
   expect(Date.parse(job.waiting?.until ?? '') - Date.now()).toBeGreaterThan(3_500_000);

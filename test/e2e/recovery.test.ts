@@ -51,7 +51,7 @@ const run = (job: { id: string; seq: number; target: string }) =>
 const claimAs = async (job: { id: string; seq: number; target: string }, workerId: string) => {
   const epoch = await worker.context.epochs.of(splitTarget(job.target).provider);
   const request = { jobId: job.id, seq: job.seq, target: job.target, workerId, labels: [], credential: null };
-  const [claim] = await claimJobs(worker.database, [{ ...request, permit: randomUUID(), epoch }]);
+  const [claim] = await claimJobs(worker.database, [{ ...request, permit: randomUUID(), place: 'default', epoch }]);
   if (!claim) throw new Error('a claim was not answered');
   return claim;
 };
@@ -123,6 +123,8 @@ test('a late answer corrects the ledger, and changes nothing else', async () => 
     cacheWriteTokens: 0,
     cacheWrite1hTokens: 0,
     reasoningTokens: 0,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
   };
   const end = {
     jobId: job.id,
@@ -140,6 +142,8 @@ test('a late answer corrects the ledger, and changes nothing else', async () => 
     usage,
     warnings: [],
     cost: { nano: 77n, basis: 'computed' as const, reason: null, price: null },
+    isPart: false,
+    hadCarried: false,
   };
   const late: Settlement = { end, next: { kind: 'succeed', output: '{"late":true}' }, telling: null };
   expect(await settleAttempts(worker.database, [late])).toEqual([{ kind: 'fence_lost' }]);
@@ -336,22 +340,24 @@ test('usage that does not add up, or no ledger could hold, does not keep an atte
 test('a permit whose return was lost expires, while those in use are renewed', async () => {
   const epoch = await worker.context.epochs.of('p');
   await worker.coordination.restore('p', epoch, []);
-  const permit = (token: string) => ({ token, target: 'p/one', limits: { concurrency: 1 }, epoch });
-  const take = (token: string) => worker.coordination.takePermit(permit(token));
-  expect(await take('lost')).toEqual({ kind: 'go' });
+  const held = (token: string) => ({ token, target: 'p/one', place: 'default' });
+  const places = [{ id: 'default', concurrency: 1 }];
+  const take = (token: string) => worker.coordination.takePermit({ token, target: 'p/one', places, epoch });
+  const end = { concurrency: 1, pressure: 'none', heldMs: 5, restMs: 0, tenantId: 'ten_default' } as const;
+  expect(await take('lost')).toEqual({ kind: 'go', place: 'default' });
   expect(await take('other')).toMatchObject({ kind: 'wait' });
-  await worker.coordination.settlePermit({ ...permit('lost'), tenantId: 'ten_default', estimated: 10, used: 10 });
+  await worker.coordination.settlePermit({ ...held('lost'), ...end, estimated: 10, used: 10 });
   await worker.database.pool.query(
     `insert into coordination.permits (token, target, expires_at) values ('lost', 'p/one', now() - interval '1 second')`,
   );
-  expect(await take('used')).toEqual({ kind: 'go' });
+  expect(await take('used')).toEqual({ kind: 'go', place: 'default' });
   await worker.database.pool.query(`update coordination.permits set expires_at = now() + interval '1 second'`);
   await worker.coordination.renewPermits();
   const { rows } = await worker.database.pool.query(
     `select token, expires_at > now() + interval '20 seconds' as is_renewed from coordination.permits where target = 'p/one'`,
   );
   expect(rows).toEqual([{ token: 'used', is_renewed: true }]);
-  await worker.coordination.givePermitBack(permit('used'));
+  await worker.coordination.givePermitBack(held('used'));
 });
 
 test('poison is counted in the present run alone', async () => {

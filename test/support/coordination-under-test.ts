@@ -1,5 +1,6 @@
 /** Every store coordination can be on, with as many processes as a test wants, and what only the store itself can do. */
 import { randomUUID } from 'node:crypto';
+import { soleAccount } from '@waybill/shared/config/model-settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
 import { createRedisCoordination } from '@waybill/shared/coordination/redis/redis-coordination.ts';
@@ -19,10 +20,15 @@ import { startRedisCluster } from './redis-server-cluster.ts';
 
 /** What the store holds, past the interface. */
 export interface CoordinationStore {
-  permits(target: string): Promise<string[]>;
+  /** Tokens at a place of a target; at the only one of a provider without accounts. */
+  permits(target: string, place?: string): Promise<string[]>;
   /** Moves the end of permits to so many milliseconds from now. */
   endPermits(target: string, inMs: number): Promise<void>;
   losePermit(target: string, token: string): Promise<void>;
+  /** A permit as processes of the version before take it; they know no places. True: there was room. */
+  takeAsBefore(target: string, epoch: string, concurrency: number, token: string): Promise<boolean>;
+  /** No place of the target rests any more. */
+  endRests(target: string): Promise<void>;
   /** Makes what was counted so much older. */
   ageThroughput(provider: string, seconds: number): Promise<void>;
   /** What a crash or an operator does: everything is gone. */
@@ -143,10 +149,11 @@ export async function openRedisCoordination(url: string, prefix: string, provide
 
 function sqlStore({ pool }: Database): CoordinationStore {
   return {
-    async permits(target) {
-      const { rows } = await pool.query('select token from coordination.permits where target = $1 order by 1', [
-        target,
-      ]);
+    async permits(target, place = soleAccount) {
+      const { rows } = await pool.query(
+        'select token from coordination.permits where target = $1 and place = $2 order by 1',
+        [target, place],
+      );
       return rows.map(({ token }) => token as string);
     },
     async endPermits(target, inMs) {
@@ -158,6 +165,19 @@ function sqlStore({ pool }: Database): CoordinationStore {
     async losePermit(_target, token) {
       await pool.query('delete from coordination.permits where token = $1', [token]);
     },
+    async takeAsBefore(target, epoch, concurrency, token) {
+      const { rows } = await pool.query('select coordination.take_permits($1, $2, $3, $4, $5::text[]) as taken', [
+        epoch,
+        target,
+        concurrency,
+        30_000,
+        [token],
+      ]);
+      return rows[0]?.taken === 1;
+    },
+    async endRests(target) {
+      await pool.query(`update coordination.places set rest_until = '-infinity' where target = $1`, [target]);
+    },
     async ageThroughput(provider, seconds) {
       await pool.query(
         `update coordination.throughput set second = second - $2 where split_part(target, '/', 1) = $1`,
@@ -166,25 +186,37 @@ function sqlStore({ pool }: Database): CoordinationStore {
     },
     async wipe() {
       await pool.query(
-        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs',
+        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs, coordination.places',
       );
     },
   };
 }
 
 export function redisStore(client: RedisClient, prefix: string): CoordinationStore {
-  const permitsKey = (target: string) => {
+  const keyOf = (target: string, what: string) => {
     const { provider, model } = splitTarget(target);
-    return `${prefix}:{${provider}}:permits:${model}`;
+    return `${prefix}:{${provider}}:${what}:${model}`;
   };
+  const permitsKey = (target: string, place: string = soleAccount) =>
+    `${keyOf(target, 'permits')}${place === soleAccount ? '' : `|${place}`}`;
   return {
-    permits: async (target) => (await client.zrange(permitsKey(target), '0', '-1')).sort(),
+    permits: async (target, place) => (await client.zrange(permitsKey(target, place), '0', '-1')).sort(),
     async endPermits(target, inMs) {
       // The server runs on this machine: it has the same clock.
       for (const token of await client.zrange(permitsKey(target), '0', '-1'))
         await client.zadd(permitsKey(target), 'XX', String(Date.now() + inMs), token);
     },
     losePermit: async (target, token) => void (await client.zrem(permitsKey(target), token)),
+    async takeAsBefore(target, _epoch, concurrency, token) {
+      // What the script of that version did with the one key it knew.
+      if ((await client.zcard(permitsKey(target))) >= concurrency) return false;
+      await client.zadd(permitsKey(target), String(Date.now() + 30_000), token);
+      return true;
+    },
+    async endRests(target) {
+      const key = keyOf(target, 'places');
+      for (const field of await client.hkeys(key)) if (field.endsWith(' rest')) await client.hdel(key, field);
+    },
     async ageThroughput(provider, seconds) {
       const key = `${prefix}:{${provider}}:throughput`;
       for (const [field, ended] of Object.entries(await client.hgetall(key))) {

@@ -13,7 +13,13 @@ export type Reply =
       readonly delayMs?: number;
       readonly model?: string;
       readonly usage?: boolean;
+      readonly finish?: 'stop' | 'length';
+      readonly headers?: Record<string, string>;
     }
+  /** A vector of one number for each input of a request for embeddings. */
+  | { readonly kind: 'vectors'; readonly of: (input: string, index: number) => number }
+  /** A streamed answer of OpenAI's, piece by piece; after the last one the connection ends (`cut`), or says no more (`stall`). */
+  | { readonly kind: 'stream'; readonly pieces: readonly string[]; readonly end: 'done' | 'cut' | 'stall' }
   | {
       readonly kind: 'error';
       readonly status: number;
@@ -36,6 +42,10 @@ export interface SeenRequest {
   readonly prompt: string;
   /** How many requests were open at once when this one came, itself included. */
   readonly open: number;
+  /** The credential it came with. */
+  readonly credential: string;
+  /** By the monotonic clock. */
+  readonly atMs: number;
   isClosedEarly: boolean;
 }
 
@@ -65,6 +75,8 @@ export async function startScriptedProvider(
   const requests: SeenRequest[] = [];
   let open = 0;
   const server = createServer(async (request, response) => {
+    // Waybill asks servers whether they are well; that is no call, and not the script's.
+    if (request.method === 'GET') return void response.end('{"object":"list","data":[]}');
     open += 1;
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -75,6 +87,8 @@ export async function startScriptedProvider(
       body,
       prompt: promptOf(body),
       open,
+      credential: (request.headers.authorization ?? '').replace('Bearer ', ''),
+      atMs: performance.now(),
       isClosedEarly: false,
     };
     requests.push(seen);
@@ -114,10 +128,52 @@ async function play(reply: Reply, request: SeenRequest, response: ServerResponse
     setImmediate(() => response.destroy());
     return;
   }
+  if (reply.kind === 'vectors') {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    return void response.end(JSON.stringify(vectorsFor(request, reply)));
+  }
+  if (reply.kind === 'stream') return playStream(reply, request, response);
   if (reply.delayMs) await new Promise((resolve) => setTimeout(resolve, reply.delayMs));
   const answer = answerFor(request, reply);
-  response.writeHead(200, { 'content-type': 'application/json', 'x-request-id': 'test-request' });
+  response.writeHead(200, { 'content-type': 'application/json', 'x-request-id': 'test-request', ...reply.headers });
   response.end(JSON.stringify(answer));
+}
+
+async function playStream(
+  { pieces, end }: Extract<Reply, { kind: 'stream' }>,
+  { body, prompt }: SeenRequest,
+  response: ServerResponse,
+): Promise<void> {
+  const send = (event: unknown) =>
+    new Promise<void>((resolve) =>
+      response.write(`data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`, () => resolve()),
+    );
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  const chunk = { id: 'chatcmpl-test', object: 'chat.completion.chunk', model: body.model };
+  for (const content of pieces)
+    await send({ ...chunk, choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+  if (end === 'cut') return void response.destroy();
+  if (end === 'stall') return;
+  const [input, output] = [tokensOf(prompt), tokensOf(pieces.join(''))];
+  await send({ ...chunk, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+  await send({
+    ...chunk,
+    choices: [],
+    usage: { prompt_tokens: input, completion_tokens: output, total_tokens: input + output },
+  });
+  await send('[DONE]');
+  response.end();
+}
+
+/** One token for each input. */
+function vectorsFor({ body }: SeenRequest, { of }: Extract<Reply, { kind: 'vectors' }>): unknown {
+  const inputs = typeof body.input === 'string' ? [body.input] : (body.input as string[]);
+  return {
+    object: 'list',
+    model: body.model,
+    data: inputs.map((input, index) => ({ object: 'embedding', index, embedding: [of(input, index)] })),
+    usage: { prompt_tokens: inputs.length, total_tokens: inputs.length },
+  };
 }
 
 /** Tokens are counted from the text, so that costs are checkable. */
@@ -152,7 +208,7 @@ function answerFor(request: SeenRequest, reply: Extract<Reply, { kind: 'text' }>
     id: 'chatcmpl-test',
     object: 'chat.completion',
     model,
-    choices: [{ index: 0, message: { role: 'assistant', content: reply.text }, finish_reason: 'stop' }],
+    choices: [{ index: 0, message: { role: 'assistant', content: reply.text }, finish_reason: reply.finish ?? 'stop' }],
     ...(hasUsage ? { usage: { prompt_tokens: input, completion_tokens: output, total_tokens: input + output } } : {}),
   };
 }

@@ -4,11 +4,12 @@ import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { createEpochs } from '@waybill/shared/coordination/epochs.ts';
-import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
+import { createFleetView, fleetSources } from '@waybill/shared/coordination/fleet-view.ts';
+import { createMemoryChunks } from '@waybill/shared/coordination/memory-chunks.ts';
 import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
 import { createSignals } from '@waybill/shared/coordination/signals.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
-import { splitTarget } from '@waybill/shared/domain/job.ts';
+import { type Endpoint, splitTarget } from '@waybill/shared/domain/job.ts';
 import { createTransport } from '@waybill/shared/providers/transport.ts';
 import { createPostgresQueueBackend } from '@waybill/shared/queue/postgres-queue.ts';
 import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
@@ -24,6 +25,7 @@ import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts'
 import { registerWorker } from '@waybill/shared/store/workers.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
 import { createRunningCalls } from '@waybill/workers/attempt/running-calls.ts';
+import { startCredentials } from '@waybill/workers/credentials.ts';
 import type { WorkerContext } from '@waybill/workers/worker-context.ts';
 
 export interface TestWorker {
@@ -49,6 +51,11 @@ export interface MoreOfJob {
   readonly tenantId?: string;
   readonly estimatedTokens?: number;
   readonly require?: readonly string[];
+  /** A chain of the configuration, whose policy holds; without one, the default policy. */
+  readonly chain?: string;
+  readonly endpoint?: Endpoint;
+  /** Instead of a short chat. */
+  readonly request?: Readonly<Record<string, unknown>>;
 }
 
 export async function startTestWorker(config: unknown): Promise<TestWorker> {
@@ -56,10 +63,8 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
   const sealer = createSealer(Buffer.alloc(32, 7));
   await ensureTenant(database, sealer, defaultTenantId, 'default');
   const queues = createPostgresQueueBackend(database, () => undefined);
-  const coordination = createPostgresCoordination({
-    database,
-    signals: createSignals('test', null, () => undefined),
-  });
+  const signals = createSignals('test', null, () => undefined);
+  const coordination = createPostgresCoordination({ database, signals });
   const parsed = parseEnvironment({});
   if (parsed.kind === 'faults') throw new Error('the empty environment is valid');
   const settings = settingsOf(config, parsed.environment, 'the test');
@@ -69,12 +74,16 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
   await registerWorker(database, workerId, 'test');
   await keepAlive(database, workerId);
   const transport = createTransport({ connections: 8, connectMs: 1_000 });
+  const credentials = await startCredentials({ database, settings: () => settings, sealer, logger });
   const context: WorkerContext = {
     database,
     queues,
     coordination,
+    chunks: createMemoryChunks(),
     epochs: createEpochs({ database, coordination, queues, logger }),
-    fleet: createFleetView(coordination, () => undefined),
+    fleet: createFleetView(fleetSources(coordination, database), () => undefined),
+    credentials,
+    observer: { note: () => undefined, stop: () => Promise.resolve() },
     claim: createClaimer(database),
     settle: createSettler(database),
     settings: () => settings,
@@ -111,6 +120,7 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
       };
     },
     async close() {
+      await credentials.stop();
       await queues.close();
       await transport.close();
       await database.close();
@@ -139,10 +149,10 @@ function newJob(targets: readonly string[], more: MoreOfJob) {
     tenantId: more.tenantId ?? defaultTenantId,
     batchId: null,
     customId: null,
-    endpoint: '/v1/chat/completions',
+    endpoint: more.endpoint ?? '/v1/chat/completions',
     priority: more.priority ?? 1,
     requestedModel: target,
-    chain: null,
+    chain: more.chain ?? null,
     targets,
     target,
     provider: splitTarget(target).provider,
@@ -157,6 +167,6 @@ function newJob(targets: readonly string[], more: MoreOfJob) {
     runAt: null,
     traceId: null,
     traceparent: null,
-    request: JSON.stringify({ model: target, messages: [{ role: 'user', content: 'hello' }] }),
+    request: JSON.stringify({ model: target, ...(more.request ?? { messages: [{ role: 'user', content: 'hello' }] }) }),
   };
 }

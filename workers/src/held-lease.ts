@@ -1,5 +1,5 @@
 /**
- * The lease of something that one process of the fleet does: the dispatcher, the sweep. Asked for before each round,
+ * The lease of something that one process of the fleet does: the dispatcher, the sweep, the health probes. Asked for before each round,
  * renewed only when a third of it is over. Two holders for a moment do no harm: every round is conditional statements.
  */
 import { holdLease, taskLeaseMs } from '@waybill/shared/store/workers.ts';
@@ -13,7 +13,7 @@ export interface HeldLease {
 }
 
 export function createHeldLease(
-  name: 'dispatch' | 'sweep',
+  name: 'dispatch' | 'sweep' | 'health',
   { database, lease }: Pick<WorkerContext, 'database' | 'lease'>,
   now: () => number = () => performance.now(),
 ): HeldLease {

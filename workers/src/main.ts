@@ -5,9 +5,10 @@
  * back to the queue.
  */
 import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { ChunkStore } from '@waybill/shared/coordination/chunks.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { createEpochs } from '@waybill/shared/coordination/epochs.ts';
-import { createFleetView } from '@waybill/shared/coordination/fleet-view.ts';
+import { createFleetView, fleetSources } from '@waybill/shared/coordination/fleet-view.ts';
 import { createTransport, type Transport } from '@waybill/shared/providers/transport.ts';
 import type { QueueBackend, QueueWorker } from '@waybill/shared/queue/queue.ts';
 import type { ReceiverPolicy } from '@waybill/shared/security/receiver-address.ts';
@@ -17,7 +18,10 @@ import type { Database } from '@waybill/shared/store/database.ts';
 import { createSettler } from '@waybill/shared/store/settle.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import { createRunningCalls, type RunningCalls } from './attempt/running-calls.ts';
+import { startCredentials } from './credentials.ts';
 import { startDispatcher } from './dispatch/dispatcher.ts';
+import { startObserver } from './health/observer.ts';
+import { startProber } from './health/prober.ts';
 import { startLease } from './lease.ts';
 import { startClockWatch } from './liveness/clock-watch.ts';
 import type { Health } from './liveness/health-server.ts';
@@ -32,6 +36,7 @@ export interface WorkersOptions {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  readonly chunks: ChunkStore;
   readonly settings: () => Settings;
   readonly sealer: Sealer;
   readonly receivers: ReceiverPolicy;
@@ -58,15 +63,22 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const calls = createRunningCalls();
   const lease = await startLease({ ...options, onLost: () => calls.stopAll('lost_lease') });
   const transports = createTransports(options.settings);
+  const credentials = await startCredentials({
+    ...options,
+    onChange: () => coordination.publish({ type: 'configuration_changed', version: options.settings().version }),
+  });
+  const fleet = createFleetView(fleetSources(coordination, database), (error) =>
+    logger.warn({ err: error }, 'what the fleet knows could not be read'),
+  );
   const context: WorkerContext = {
     ...options,
     calls,
     lease,
+    credentials,
+    fleet,
+    observer: startObserver({ ...options, fleet, now: Date.now }),
     transportOf: transports.of,
     epochs: createEpochs(options),
-    fleet: createFleetView(coordination, (error) =>
-      logger.warn({ err: error }, 'what the fleet knows could not be read'),
-    ),
     claim: createClaimer(database),
     settle: createSettler(database),
     random: Math.random,
@@ -74,10 +86,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   };
   const unsubscribe = coordination.subscribe((signal) => {
     if (signal.type === 'cancel') calls.stop(signal.jobId, 'cancelled');
+    if (signal.type === 'configuration_changed') {
+      context.fleet.forget();
+      void credentials.refresh().finally(() => dispatcher.release());
+    }
   });
   const progress = startProgress(options);
   const clock = startClockWatch(database, logger);
   const sweeper = startSweeper(context);
+  const prober = startProber(context);
   const pools = startPools(context, progress, options.providers);
   const dispatcher = startDispatcher(context);
   const webhooks = startWebhookSender(context);
@@ -88,10 +105,18 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     isReady: async () => !isStopping && clock.isRight() && queues.isReachable() && (await answers(database)),
     async stop(graceMs) {
       isStopping = true;
-      await Promise.all([dispatcher.stop(), sweeper.stop(), vacuum?.stop(), clock.stop(), progress.stop()]);
+      await Promise.all([
+        dispatcher.stop(),
+        sweeper.stop(),
+        prober.stop(),
+        vacuum?.stop(),
+        clock.stop(),
+        progress.stop(),
+      ]);
       await drain(pools, graceMs, calls);
       await webhooks.stop();
       unsubscribe();
+      await Promise.all([credentials.stop(), context.observer.stop()]);
       await transports.close();
       await lease.stop();
     },

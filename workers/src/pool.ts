@@ -20,11 +20,11 @@ export function slotsOf(provider: ProviderSettings, settings: Settings): number 
   return Math.min(mostSlots, Math.max(provider.concurrency, sum));
 }
 
-/** @param only the providers this process serves; null: all */
+/** Disabled ones too: an operator may enable them while the process runs. @param only the providers this process serves; null: all */
 export function startPools(context: WorkerContext, progress: Progress, only: readonly string[] | null): QueueWorker[] {
   const settings = context.settings();
   return Object.values(settings.providers)
-    .filter((provider) => provider.enabled && (only === null || only.includes(provider.id)))
+    .filter((provider) => only === null || only.includes(provider.id))
     .map((provider) => {
       const slots = slotsOf(provider, settings);
       const handler = progress.watch(provider.id, slots, (data: unknown, id: string, signal: AbortSignal) =>

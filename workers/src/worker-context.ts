@@ -1,5 +1,6 @@
 /** What every part of a worker process shares. Lifetimes belong to `main.ts`. */
 import type { Settings } from '@waybill/shared/config/settings.ts';
+import type { ChunkStore } from '@waybill/shared/coordination/chunks.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import type { Epochs } from '@waybill/shared/coordination/epochs.ts';
 import type { FleetView } from '@waybill/shared/coordination/fleet-view.ts';
@@ -12,12 +13,16 @@ import type { Database } from '@waybill/shared/store/database.ts';
 import type { Settle } from '@waybill/shared/store/settle.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import type { RunningCalls } from './attempt/running-calls.ts';
+import type { Credentials } from './credentials.ts';
+import type { Observer } from './health/observer.ts';
 import type { WorkerLease } from './lease.ts';
 
 export interface WorkerContext {
   readonly database: Database;
   readonly queues: QueueBackend;
   readonly coordination: Coordination;
+  /** What streamed jobs tell while they run. */
+  readonly chunks: ChunkStore;
   readonly epochs: Epochs;
   readonly fleet: FleetView;
   /** The settings in force; read anew for every attempt. */
@@ -28,6 +33,8 @@ export interface WorkerContext {
   readonly logger: Logger;
   readonly lease: WorkerLease;
   readonly calls: RunningCalls;
+  readonly credentials: Credentials;
+  readonly observer: Observer;
   readonly claim: (request: ClaimRequest) => Promise<Claim>;
   readonly settle: Settle;
   /** From [0, 1). */

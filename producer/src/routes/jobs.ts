@@ -1,10 +1,11 @@
 /** `/v1/jobs`: submit, read, list, cancel, retry. */
-import type { ChatRequest } from '@waybill/shared/chat/request.ts';
+import { credentialRefs } from '@waybill/shared/config/credential-refs.ts';
 import { parseDuration } from '@waybill/shared/domain/duration.ts';
 import { entryId, isId } from '@waybill/shared/domain/ids.ts';
 import { isFinal, type JobStatus, jobStatuses, splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
+import { requestNeeds, storedBody } from '@waybill/shared/routing/request-needs.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
 import { cancelJob, retryJob } from '@waybill/shared/store/job-end.ts';
 import { findJob, type JobRow, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
@@ -18,6 +19,7 @@ import { onlyMethods } from '../methods.ts';
 import { jsonBody, readBody } from '../read-body.ts';
 import { chainFor, chooseRoute } from '../resolve-job.ts';
 import { strictQuery } from '../strict-query.ts';
+import { createJobStream } from './job-stream.ts';
 import { notBuilt } from './not-built.ts';
 
 const longestWaitMs = 60_000;
@@ -52,6 +54,13 @@ export function jobsRouter(context: ApiContext): Router {
   router
     .route('/:id')
     .get(read, (request, response) => get(request, response, context))
+    .all(onlyMethods('GET'));
+  router
+    .route('/:id/stream')
+    .get(
+      read,
+      createJobStream(context, (request, response) => view(request, response, context)),
+    )
     .all(onlyMethods('GET'));
   router
     .route('/:id/cancel')
@@ -198,14 +207,13 @@ async function routeStored(job: JobRow, { database, settings, fleet }: ApiContex
     .where('job_id', '=', job.id)
     .executeTakeFirstOrThrow();
   const needs = {
-    request: JSON.parse(request) as ChatRequest,
-    estimatedTokens: job.estimated_tokens,
+    ...requestNeeds(storedBody(job.endpoint, request)),
     require: job.require,
     excludeProviders: job.exclude_providers,
   };
   const { targets, target } = chooseRoute(needs, chainFor(job.requested_model, settings()), {
     settings: settings(),
-    pauses: (await fleet.read()).pauses,
+    state: { ...(await fleet.read()), credentialsOf: credentialRefs },
     turn: 0,
     nowMs: Date.now(),
   });

@@ -3,11 +3,9 @@ import { Problem } from '@waybill/shared/domain/problem.ts';
 import { type RequestHandler, Router } from 'express';
 
 const laterPaths = [
-  '/v1/jobs/:id/stream',
   '/v1/jobs/:id/explain',
   '/v1/jobs/:id/approve',
   '/v1/jobs/:id/refuse',
-  '/v1/events',
   '/v1/chat/completions',
   '/v1/embeddings',
   '/v1/models{/*rest}',

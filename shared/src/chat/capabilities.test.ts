@@ -5,6 +5,8 @@ import { chatRequestSchema } from './request.ts';
 const base = { model: 'default', messages: [{ role: 'user', content: 'Hi' }] };
 const tools = [{ type: 'function', function: { name: 'weather' } }];
 const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png' } };
+const audio = { type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } };
+const file = { type: 'file', file: { file_data: 'data:application/pdf;base64,JVBERi0=' } };
 
 test.for<[string, object, string[]]>([
   ['plain text needs nothing', {}, []],
@@ -16,6 +18,23 @@ test.for<[string, object, string[]]>([
     'a named tool needs forcing',
     { tools, tool_choice: { type: 'function', function: { name: 'weather' } } },
     ['tools', 'forced_tool'],
+  ],
+  [
+    'a choice among allowed tools needs no forcing',
+    { tools, tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools } } },
+    ['tools'],
+  ],
+  [
+    'one tool of those allowed that must be called needs forcing',
+    { tools, tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'required', tools } } },
+    ['tools', 'forced_tool'],
+  ],
+  ['sound needs audio_input', { messages: [{ role: 'user', content: [audio] }] }, ['audio_input']],
+  ['a file needs file_input', { messages: [{ role: 'user', content: [file] }] }, ['file_input']],
+  [
+    'parts of every kind need all of it, each once',
+    { messages: [{ role: 'user', content: [file, audio, image, file, image] }] },
+    ['vision', 'audio_input', 'file_input'],
   ],
   [
     'a schema needs json_schema',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { faultsOf } from '../domain/strict-object.ts';
-import { chatRequestSchema, outputLimitOf, textOf } from './request.ts';
+import { chatRequestSchema, textOf } from './request.ts';
 
 const user = { role: 'user', content: 'Say hello.' };
 const base = { model: 'default', messages: [user] };
@@ -18,7 +18,11 @@ test.for<[string, object]>([
     {
       role: 'assistant',
       content: 'Hi.',
-      reasoning_details: [{ type: 'thinking', signature: 'c2ln', extra: [1, null] }],
+      reasoning_details: [
+        { origin: 'anthropic/claude', part: { type: 'thinking', signature: 'c2ln', extra: [1, null] } },
+        { origin: 'gemini/g', part: 'opaque' },
+        { origin: 'gemini/g', part: null },
+      ],
     },
   ],
   ['tool calls without text', { role: 'assistant', content: null, tool_calls: [call] }],
@@ -29,6 +33,32 @@ test.for<[string, object]>([
   [
     'an image part with its detail',
     { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA', detail: 'low' } }] },
+  ],
+  [
+    'a file and sound, each with where its prefix may be cached',
+    {
+      role: 'user',
+      content: [
+        {
+          type: 'file',
+          file: { file_data: 'data:application/pdf;base64,JVBERi0=', filename: 'a.pdf' },
+          prompt_cache_breakpoint: { mode: 'explicit', ttl: '1h' },
+        },
+        {
+          type: 'input_audio',
+          input_audio: { data: 'AAAA', format: 'mp3' },
+          prompt_cache_breakpoint: { mode: 'explicit' },
+        },
+        { type: 'text', text: 'What is said?', prompt_cache_breakpoint: { mode: 'explicit', ttl: '5m' } },
+      ],
+    },
+  ],
+  [
+    'where the prefix of instructions may be cached',
+    {
+      role: 'system',
+      content: [{ type: 'text', text: 'Be brief.', prompt_cache_breakpoint: { mode: 'explicit', ttl: '30m' } }],
+    },
   ],
 ])('a message keeps %s', ([, message]) => {
   const parsed = chatRequestSchema.parse({ ...base, messages: [user, message] });
@@ -65,8 +95,6 @@ test('every parameter of an accepted request comes out as it went in', () => {
 });
 
 test.for<[string, unknown, unknown[]]>([
-  ['stream', true, [false, null]],
-  ['stream_options', { include_usage: true }, [null]],
   ['service_tier', 'flex', ['auto', 'default', null]],
   ['modalities', ['text', 'audio'], [['text'], null]],
   ['audio', { voice: 'alloy' }, [null]],
@@ -82,17 +110,25 @@ test.for<[string, unknown, unknown[]]>([
   for (const each of neutral) expect(faultsIn({ ...base, [field]: each })).toEqual([]);
 });
 
-test.for([
-  ['input_audio', { input_audio: { data: 'AAAA', format: 'wav' } }],
-  ['file', { file: { file_id: 'file-1' } }],
-] as const)('a content part "%s" is refused as not supported yet, with its place', ([type, more]) => {
-  const content = [
-    { type: 'text', text: 'Look.' },
-    { type, ...more },
-  ];
-  expect(faultsIn({ ...base, messages: [{ role: 'user', content }] })).toMatchObject([
-    { path: 'messages[0].content[1]', code: 'not_supported_yet', message: expect.stringContaining(type) },
-  ]);
+test.for<[string, object, object[]]>([
+  ['a stream', { stream: true }, []],
+  ['no stream', { stream: false, stream_options: null }, []],
+  ['options of a stream', { stream: true, stream_options: { include_usage: true, include_obfuscation: false } }, []],
+  ['one choice in a stream', { stream: true, n: 1, logprobs: false }, []],
+  ['options without a stream', { stream_options: {} }, [{ path: 'stream_options', code: 'invalid_value' }]],
+  ['several choices in a stream', { stream: true, n: 2 }, [{ path: 'n', code: 'not_supported_yet' }]],
+  [
+    'log probabilities in a stream',
+    { stream: true, logprobs: true },
+    [{ path: 'logprobs', code: 'not_supported_yet' }],
+  ],
+  [
+    'obfuscation',
+    { stream: true, stream_options: { include_obfuscation: true } },
+    [{ path: 'stream_options.include_obfuscation', code: 'not_supported_yet' }],
+  ],
+])('%s: what is accepted with "stream" is obeyed', ([, change, faults]) => {
+  expect(faultsIn({ ...base, ...change })).toMatchObject(faults);
 });
 
 test.for<[string, object, string, string]>([
@@ -145,15 +181,6 @@ test('all faults come at once', () => {
 test('a message of images alone is something to send', () => {
   const content = [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }];
   expect(faultsIn({ ...base, messages: [{ role: 'user', content }] })).toEqual([]);
-});
-
-test.for([
-  [{}, null],
-  [{ max_tokens: 5 }, 5],
-  [{ max_completion_tokens: 7 }, 7],
-  [{ max_tokens: 5, max_completion_tokens: 7 }, 7],
-] as const)('the output limit of %j is %j', ([limits, expected]) => {
-  expect(outputLimitOf(chatRequestSchema.parse({ ...base, ...limits }))).toBe(expected);
 });
 
 test.for([

@@ -6,25 +6,49 @@
 import { z } from 'zod';
 import { notSupportedYet, strictObject } from '../domain/strict-object.ts';
 
-const textPart = strictObject({ type: z.literal('text'), text: z.string() });
+/**
+ * Marks the end of a prefix that the provider should keep; at most four are written per request.
+ * @see https://platform.openai.com/docs/guides/prompt-caching
+ */
+const cacheBreakpoint = strictObject({
+  mode: z.literal('explicit'),
+  /** How long at least; a provider takes the nearest of its own that is not shorter. */
+  ttl: z.enum(['5m', '30m', '1h', '12h']).optional(),
+});
+const marked = { prompt_cache_breakpoint: cacheBreakpoint.optional() };
+
+// One character class each: a pattern with groups needs memory for every group of a long text.
+const base64 = /^[A-Za-z0-9+/]+=*$/;
+const dataUri = /^data:[\w.+-]+\/[\w.+-]+;base64,[A-Za-z0-9+/]+=*$/;
+
+const textPart = strictObject({ type: z.literal('text'), text: z.string(), ...marked });
 const imagePart = strictObject({
   type: z.literal('image_url'),
   image_url: strictObject({ url: z.string().min(1), detail: z.enum(['auto', 'low', 'high', 'original']).optional() }),
+  ...marked,
 });
-/** Parts of the canonical format that no dialect here can carry. */
-const laterPart = (type: string) =>
-  z.looseObject({ type: z.literal(type) }).transform((_, context) => {
-    context.addIssue({
-      code: 'custom',
-      message: `content part of type "${type}" is not supported yet; use "text" or "image_url"`,
-      params: { code: 'not_supported_yet' },
-    });
-    return z.NEVER;
-  });
-const contentPart = z.discriminatedUnion('type', [textPart, imagePart, laterPart('input_audio'), laterPart('file')], {
+const audioPart = strictObject({
+  type: z.literal('input_audio'),
+  input_audio: strictObject({ data: z.string().regex(base64, 'expected base64'), format: z.enum(['wav', 'mp3']) }),
+  ...marked,
+});
+const filePart = strictObject({
+  type: z.literal('file'),
+  file: strictObject({
+    /** A data URI: `data:application/pdf;base64,…`. */
+    file_data: z.string().regex(dataUri, 'expected a data URI such as "data:application/pdf;base64,…"'),
+    filename: z.string().min(1).max(255).optional(),
+    file_id: notSupportedYet('file_id'),
+  }),
+  ...marked,
+});
+const refusalPart = strictObject({ type: z.literal('refusal'), refusal: z.string() });
+
+const contentPart = z.discriminatedUnion('type', [textPart, imagePart, audioPart, filePart], {
   error: (issue) =>
-    `content part of type ${JSON.stringify((issue.input as { type?: unknown })?.type ?? null)} is not supported yet; use "text" or "image_url"`,
+    `content part of type ${JSON.stringify((issue.input as { type?: unknown })?.type ?? null)} is not supported yet; use "text", "image_url", "input_audio" or "file"`,
 });
+
 const name = z.string().min(1).max(64).optional();
 
 const toolCall = strictObject({
@@ -32,6 +56,9 @@ const toolCall = strictObject({
   type: z.literal('function'),
   function: strictObject({ name: z.string().min(1).max(128), arguments: z.string() }),
 });
+
+/** @property origin the target that made it @property part as its dialect wrote it; nobody else reads it */
+const reasoningDetail = strictObject({ origin: z.string().min(1).max(256), part: z.unknown() });
 
 const message = z.discriminatedUnion('role', [
   strictObject({
@@ -42,12 +69,15 @@ const message = z.discriminatedUnion('role', [
   strictObject({ role: z.literal('user'), content: z.union([z.string(), z.array(contentPart).min(1)]), name }),
   strictObject({
     role: z.literal('assistant'),
-    content: z.union([z.string(), z.array(textPart).min(1), z.null()]).optional(),
+    content: z
+      .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, refusalPart])).min(1), z.null()])
+      .optional(),
     refusal: z.string().nullish(),
     tool_calls: z.array(toolCall).min(1).optional(),
-    /** Extension: the model's reasoning, and opaque parts bound to the endpoint that made them. */
+    /** Extension: the model's reasoning as text. */
     reasoning_content: z.string().nullish(),
-    reasoning_details: z.array(z.unknown()).nullish(),
+    /** Extension: opaque parts of the model's reasoning. They go back only to the target that made them. */
+    reasoning_details: z.array(reasoningDetail).max(1_000).nullish(),
     name,
   }),
   strictObject({
@@ -65,6 +95,14 @@ const tool = strictObject({
     parameters: z.record(z.string(), z.unknown()).optional(),
     strict: z.boolean().nullish(),
   }),
+});
+
+const allowedTools = strictObject({
+  mode: z.enum(['auto', 'required']),
+  tools: z
+    .array(strictObject({ type: z.literal('function'), function: strictObject({ name: z.string().min(1) }) }))
+    .min(1)
+    .max(128),
 });
 
 const responseFormat = z.discriminatedUnion('type', [
@@ -90,7 +128,7 @@ const isEmptyText = (content: unknown): boolean =>
       (part) => (part as { type: string; text?: string }).type === 'text' && !(part as { text: string }).text.trim(),
     ));
 
-export const chatRequestSchema = strictObject({
+const chatFields = {
   model: z.string().min(1).max(256),
   messages: z
     .array(message)
@@ -116,6 +154,7 @@ export const chatRequestSchema = strictObject({
     .union([
       z.enum(['none', 'auto', 'required']),
       strictObject({ type: z.literal('function'), function: strictObject({ name: z.string().min(1) }) }),
+      strictObject({ type: z.literal('allowed_tools'), allowed_tools: allowedTools }),
     ])
     .optional(),
   parallel_tool_calls: z.boolean().optional(),
@@ -127,8 +166,12 @@ export const chatRequestSchema = strictObject({
   prompt_cache_key: z.string().max(512).nullish(),
   metadata: z.record(z.string().max(64), z.string().max(512)).nullish(),
   store: z.boolean().nullish(),
-  stream: notSupportedYet('stream', (value) => value === false),
-  stream_options: notSupportedYet('stream_options'),
+  /** The pieces of the answer are told on the job's stream as they come. */
+  stream: z.boolean().nullish(),
+  stream_options: strictObject({
+    include_usage: z.boolean().nullish(),
+    include_obfuscation: notSupportedYet('include_obfuscation', (value) => value === false),
+  }).nullish(),
   service_tier: notSupportedYet('service_tier', (value) => value === 'auto' || value === 'default'),
   modalities: notSupportedYet(
     'modalities',
@@ -140,7 +183,11 @@ export const chatRequestSchema = strictObject({
   prompt_cache_retention: notSupportedYet('prompt_cache_retention'),
   prediction: notSupportedYet('prediction'),
   web_search_options: notSupportedYet('web_search_options'),
-}).superRefine((request, context) => {
+};
+
+export const chatRequestSchema = strictObject(chatFields).superRefine((request, context) => {
+  for (const { path, message, code } of streamFaults(request))
+    context.addIssue({ code: 'custom', path: [path], message, params: { code } });
   const spoken = request.messages.filter((each) => each.role === 'user' || each.role === 'tool');
   if (spoken.length > 0 && spoken.every((each) => isEmptyText(each.content))) {
     context.addIssue({
@@ -152,11 +199,58 @@ export const chatRequestSchema = strictObject({
   }
 });
 
+/** Further choices and log probabilities are not put together from streams. */
+function streamFaults(request: { [name in 'stream' | 'stream_options' | 'n' | 'logprobs']?: unknown }) {
+  const isStreamed = request.stream === true;
+  const withStream = { code: 'not_supported_yet', message: 'not supported yet together with "stream"; remove one' };
+  return [
+    ...(isStreamed && Number(request.n ?? 1) > 1 ? [{ path: 'n', ...withStream }] : []),
+    ...(isStreamed && request.logprobs === true ? [{ path: 'logprobs', ...withStream }] : []),
+    ...(!isStreamed && request.stream_options
+      ? [{ path: 'stream_options', code: 'invalid_value', message: 'only allowed when "stream" is true' }]
+      : []),
+  ];
+}
+
+/** What a model's `defaults` and a target's `params` may set: everything but the conversation itself. */
+export const chatParamsSchema = strictObject({
+  max_completion_tokens: chatFields.max_completion_tokens,
+  max_tokens: chatFields.max_tokens,
+  temperature: chatFields.temperature,
+  top_p: chatFields.top_p,
+  stop: chatFields.stop,
+  seed: chatFields.seed,
+  frequency_penalty: chatFields.frequency_penalty,
+  presence_penalty: chatFields.presence_penalty,
+  parallel_tool_calls: chatFields.parallel_tool_calls,
+  reasoning_effort: chatFields.reasoning_effort,
+  verbosity: chatFields.verbosity,
+  prompt_cache_key: chatFields.prompt_cache_key,
+});
+export type ChatParams = z.infer<typeof chatParamsSchema>;
+
+/** A model's `defaults` fill in what the request leaves open; a target's `params` win over the request. */
+export function withParams(request: ChatRequest, defaults: ChatParams, params: ChatParams): ChatRequest {
+  // The two names of one bound: a default of one must not stand beside a request's other.
+  const hasLimit = outputLimitOf(request) !== null;
+  const setsLimit = outputLimitOf(params) !== null;
+  const { max_completion_tokens: _long, max_tokens: _short, ...open } = defaults;
+  const { max_completion_tokens: _theirLong, max_tokens: _theirShort, ...rest } = request;
+  return {
+    ...(hasLimit || setsLimit ? open : defaults),
+    ...dropUnset(setsLimit ? rest : request),
+    ...params,
+  } as ChatRequest;
+}
+
+const dropUnset = (request: object) =>
+  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined && value !== null));
+
 export type ChatRequest = z.infer<typeof chatRequestSchema>;
 export type ChatMessage = ChatRequest['messages'][number];
 
 /** The bound on the answer's length, whichever field the caller used. */
-export const outputLimitOf = (request: ChatRequest): number | null =>
+export const outputLimitOf = (request: Pick<ChatRequest, 'max_completion_tokens' | 'max_tokens'>): number | null =>
   request.max_completion_tokens ?? request.max_tokens ?? null;
 
 /** The text of a message's content, parts joined. */

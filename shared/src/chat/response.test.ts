@@ -25,6 +25,8 @@ test('a completion is a whole Chat Completions object', () => {
     cacheWriteTokens: 3,
     cacheWrite1hTokens: 0,
     reasoningTokens: 2,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
   };
   expect(toChatCompletion({ ...emptyAnswer, text: 'Hi.', model: 'gpt-4.1-mini-2025', usage }, context)).toEqual({
     id: 'chatcmpl-0199',
@@ -43,8 +45,8 @@ test('a completion is a whole Chat Completions object', () => {
       prompt_tokens: 10,
       completion_tokens: 5,
       total_tokens: 15,
-      prompt_tokens_details: { cached_tokens: 4, cache_write_tokens: 3 },
-      completion_tokens_details: { reasoning_tokens: 2 },
+      prompt_tokens_details: { cached_tokens: 4, cache_write_tokens: 3, audio_tokens: 0 },
+      completion_tokens_details: { reasoning_tokens: 2, audio_tokens: 0 },
     },
   });
 });
@@ -55,6 +57,15 @@ test.for<[string, Partial<Answer>, string, unknown]>([
   ['a tool call without text has null content', { toolCalls: [toolCall] }, 'choices.0.message.content', null],
   ['a tool call with text keeps both', { text: 'Hm.', toolCalls: [toolCall] }, 'choices.0.message.content', 'Hm.'],
   ['further choices follow the first', { otherChoices: [{ index: 1 }] }, 'choices.1', { index: 1 }],
+  [
+    'opaque reasoning says which target made it',
+    { text: 'Hi.', reasoningDetails: [{ signature: 's' }, null] },
+    'choices.0.message.reasoning_details',
+    [
+      { origin: 'openrouter/openai/gpt-4.1-mini', part: { signature: 's' } },
+      { origin: 'openrouter/openai/gpt-4.1-mini', part: null },
+    ],
+  ],
   ['log probabilities pass', { logprobs: { content: [] } }, 'choices.0.logprobs', { content: [] }],
 ])('%s', ([, change, path, expected]) => {
   expect(toChatCompletion({ ...emptyAnswer, ...change }, context)).toHaveProperty(path, expected);

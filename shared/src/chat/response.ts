@@ -19,6 +19,8 @@ export interface Answer {
   readonly toolCalls: readonly ToolCall[];
   readonly finishReason: FinishReason;
   readonly logprobs: unknown;
+  /** Opaque: the provider stopped in the middle, and goes on when it is given this. null: it has ended. */
+  readonly continuation: unknown;
   /** Further choices of a request with `n` above 1, as the provider sent them. */
   readonly otherChoices: readonly unknown[];
   readonly providerId: string | null;
@@ -35,6 +37,7 @@ export const emptyAnswer: Answer = {
   toolCalls: [],
   finishReason: 'stop',
   logprobs: null,
+  continuation: null,
   otherChoices: [],
   providerId: null,
   model: null,
@@ -47,6 +50,7 @@ export function hasContent(answer: Answer): boolean {
   return (
     answer.text !== '' ||
     answer.toolCalls.length > 0 ||
+    answer.continuation !== null ||
     answer.refusal !== null ||
     answer.finishReason === 'content_filter' ||
     answer.finishReason === 'length'
@@ -69,7 +73,9 @@ export function toChatCompletion(answer: Answer, context: { jobId: string; targe
           refusal: answer.refusal,
           ...(answer.toolCalls.length > 0 ? { tool_calls: answer.toolCalls } : {}),
           ...(answer.reasoning === '' ? {} : { reasoning_content: answer.reasoning }),
-          ...(answer.reasoningDetails.length === 0 ? {} : { reasoning_details: answer.reasoningDetails }),
+          ...(answer.reasoningDetails.length === 0
+            ? {}
+            : { reasoning_details: answer.reasoningDetails.map((part) => ({ origin: context.target, part })) }),
         },
         logprobs: answer.logprobs,
         finish_reason: answer.finishReason,

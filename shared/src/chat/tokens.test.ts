@@ -106,6 +106,21 @@ test('an image costs a fixed allowance, however many bytes it has', () => {
   expect(withImage(10)).toBeGreaterThan(500);
 });
 
+test('files and sound cost by their size, never by the text of their base64', () => {
+  const costOf = (part: object) => estimateInputTokens(requestOf({ messages: [{ role: 'user', content: [part] }] }));
+  const fileOf = (bytes: number) => ({
+    type: 'file',
+    file: { file_data: `data:application/pdf;base64,${Buffer.alloc(bytes, 'a').toString('base64')}` },
+  });
+  const audioOf = (bytes: number) => ({
+    type: 'input_audio',
+    input_audio: { data: Buffer.alloc(bytes).toString('base64'), format: 'wav' },
+  });
+  // A page of 30 KB is some 3,000 tokens, a second of speech of 16 KB some 32.
+  expect(costOf(fileOf(300_000)) - costOf(fileOf(3))).toBeCloseTo(30_000, -1);
+  expect(costOf(audioOf(160_000)) - costOf(audioOf(3))).toBeCloseTo(320, -1);
+});
+
 test.for<[string, object]>([
   ['tools', { tools: [{ type: 'function', function: { name: 'weather', description: prose } }] }],
   [

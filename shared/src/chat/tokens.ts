@@ -29,15 +29,28 @@ function tokensOfRun(run: string): number {
   return run.length * (code <= 0x52f ? 0.45 : 0.8);
 }
 
-/** Input tokens: messages, tools and schema as text; images by a fixed allowance, never by their base64. */
+type ContentPart = Extract<ChatRequest['messages'][number]['content'], readonly unknown[]>[number];
+
+/** Of a document, by its bytes: a page of a PDF is some 3,000 tokens and seldom under 30 KB. */
+const bytesPerFileToken = 10;
+/** One second of speech is about 32 tokens and 24 KB of mp3 or more of wav. */
+const bytesPerAudioToken = 500;
+
+function estimatePartTokens(part: ContentPart): number {
+  if (part.type === 'text') return estimateTextTokens(part.text);
+  if (part.type === 'refusal') return estimateTextTokens(part.refusal);
+  if (part.type === 'input_audio') return (part.input_audio.data.length * 0.75) / bytesPerAudioToken;
+  if (part.type === 'file') return (part.file.file_data.length * 0.75) / bytesPerFileToken;
+  return tokensPerImage;
+}
+
+/** Input tokens: messages, tools and schema as text; images by an allowance, files and audio by size, never by their base64. */
 export function estimateInputTokens(request: ChatRequest): number {
   let tokens = 0;
   for (const message of request.messages) {
     tokens += tokensPerMessage;
     if (typeof message.content === 'string') tokens += estimateTextTokens(message.content);
-    else
-      for (const part of message.content ?? [])
-        tokens += part.type === 'text' ? estimateTextTokens(part.text) : tokensPerImage;
+    else for (const part of message.content ?? []) tokens += estimatePartTokens(part);
     if (message.role === 'assistant' && message.tool_calls)
       tokens += estimateTextTokens(JSON.stringify(message.tool_calls));
   }

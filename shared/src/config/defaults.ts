@@ -1,7 +1,7 @@
 /** Defaults of the configuration, in one place. */
 import type { Priority } from '../domain/job.ts';
 import type { Timeouts } from '../providers/transport.ts';
-import type { BackoffSettings } from './settings.ts';
+import type { BackoffSettings, HealthSettings } from './settings.ts';
 
 export const defaultTimeouts: Timeouts = { connectMs: 2_000, firstByteMs: 60_000, idleMs: 60_000, totalMs: 600_000 };
 /** A local server loads its model before the first byte. */
@@ -11,6 +11,14 @@ export const defaultOnLimitMs: Readonly<Record<Priority, number | null>> = {
   interactive: 5_000,
   normal: 60_000,
   bulk: null,
+};
+export const defaultHealth: HealthSettings = {
+  everyMs: 30_000,
+  timeoutMs: 5_000,
+  failuresToUnhealthy: 3,
+  successesToRecover: 2,
+  leastSuccessRate: 0.5,
+  isProbed: true,
 };
 export const defaultSameTargetRetries = 3;
 export const defaultMaxAttempts = 10;

@@ -37,11 +37,10 @@ test('a file is used as it is, and nothing is looked for', async () => {
   const path = fileWith('providers:\n  openai: { base_url: "${BASE:-http://h:1/v1}", api_key: "${KEY}" }\n');
   const loaded = await loadConfig({ WAYBILL_CONFIG: path, KEY: 'k1' }, mustNotProbe);
   expect(loaded.file).toBe(path);
-  expect(loaded.settings.providers.openai).toMatchObject({
-    endpoint: 'http://h:1/v1',
-    credential: { name: 'api_key' },
-  });
-  expect(loaded.settings.providers.openai?.credential?.secret.reveal()).toBe('k1');
+  const [credential] = loaded.settings.providers.openai?.credentials ?? [];
+  expect(loaded.settings.providers.openai).toMatchObject({ endpoints: [{ url: 'http://h:1/v1' }] });
+  expect(credential).toMatchObject({ name: 'api_key', source: { kind: 'fixed' } });
+  expect(credential?.source.kind === 'fixed' && credential.source.secret.reveal()).toBe('k1');
   expect(loaded.settings.chains.default?.targets).toEqual(['openai/gpt-4.1-mini']);
 });
 
@@ -94,15 +93,35 @@ test.for<[string, NodeJS.ProcessEnv, LocalServer[], string[]]>([
 test('a local server is used where it answered', async () => {
   const endpoint = 'http://127.0.0.1:8080/v1';
   const { settings } = await found({}, [{ preset: 'llama-cpp', endpoint, firstModel: 'qwen' }]);
-  expect(settings.providers['llama-cpp']).toMatchObject({ endpoint, isLocal: true });
+  expect(settings.providers['llama-cpp']).toMatchObject({ endpoints: [{ url: endpoint }], isLocal: true });
+});
+
+test('two servers of one kind are two providers', async () => {
+  const at = (port: number, firstModel: string): LocalServer => ({
+    preset: 'llama-cpp',
+    endpoint: `http://127.0.0.1:${port}/v1`,
+    firstModel,
+  });
+  const { settings } = await found({}, [at(9931, 'a'), at(8080, 'b')]);
+  expect(settings.chains.default?.targets).toEqual(['llama-cpp/a', 'llama-cpp-2/b']);
+  expect(settings.providers['llama-cpp-2']).toMatchObject({ preset: 'llama-cpp', isLocal: true });
+});
+
+test('the search for local servers is given the environment, for their credentials', async () => {
+  const seen: NodeJS.ProcessEnv[] = [];
+  await loadConfig({ VLLM_API_KEY: 'k' }, (env) => {
+    seen.push(env);
+    return nobody();
+  });
+  expect(seen).toEqual([{ VLLM_API_KEY: 'k' }]);
 });
 
 test.for<[string, NodeJS.ProcessEnv, LocalServer[], string]>([
   [
-    'a preset not built yet',
-    { GEMINI_API_KEY: 'k' },
+    'a preset without an address of its own',
+    { AZURE_OPENAI_API_KEY: 'k' },
     [],
-    'GEMINI_API_KEY is set, but gemini is not supported yet: left out',
+    'AZURE_OPENAI_API_KEY is set, but azure-openai has no usual address: name its endpoints in a file; left out',
   ],
   [
     'a server without a model',

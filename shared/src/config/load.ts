@@ -11,7 +11,7 @@ import { type Environment, parseEnvironment } from './environment.ts';
 import type { LocalServer } from './probe.ts';
 import { readConfigFile } from './read-file.ts';
 import { resolveSettings } from './resolve.ts';
-import { type ConfigFile, configSchema } from './schema.ts';
+import { type ConfigFile, configSchema, type ProviderFile } from './schema.ts';
 import type { Settings } from './settings.ts';
 
 const defaultFile = 'waybill.yaml';
@@ -23,22 +23,24 @@ export interface Loaded {
   readonly file: string | null;
 }
 
-/** @throws Problem `invalid_config file_unreadable`, or the code of the only fault */
-export async function loadConfig(
-  env: NodeJS.ProcessEnv,
-  probe: () => Promise<readonly LocalServer[]>,
-): Promise<Loaded> {
+/** Finds local servers; the environment holds their credentials. */
+export type Probe = (env: NodeJS.ProcessEnv) => Promise<readonly LocalServer[]>;
+
+/** @throws Problem `invalid_config`, or the code of the only fault */
+export function environmentOf(env: NodeJS.ProcessEnv): Environment {
   const parsed = parseEnvironment(env);
   if (parsed.kind === 'faults') throw faultsProblem(parsed.faults, 'the environment');
-  const { environment } = parsed;
+  return parsed.environment;
+}
+
+/** @throws Problem `invalid_config file_unreadable`, or the code of the only fault */
+export async function loadConfig(env: NodeJS.ProcessEnv, probe: Probe): Promise<Loaded> {
+  const environment = environmentOf(env);
   const path = environment.WAYBILL_CONFIG ?? defaultFile;
   const read = readConfigFile(path, environment.WAYBILL_CONFIG !== undefined, env);
   if (read && 'faults' in read) throw faultsProblem(read.faults, path);
   if (!read) {
-    const { file, notes } = await discover(environment, probe);
-    const { settings, faults } = resolveSettings(file, environment, notes);
-    if (faults.length > 0) throw faultsProblem(faults, 'the environment');
-    return { settings, environment, file: null };
+    return { settings: await discoverSettings(environment, probe), environment, file: null };
   }
   return { settings: settingsOf(read.value, environment, path), environment, file: path };
 }
@@ -64,25 +66,33 @@ function faultsProblem(faults: readonly Fault[], where: string): Problem {
   );
 }
 
+/** @throws Problem `invalid_config`, or the code of the only fault */
+export async function discoverSettings(environment: Environment, probe: Probe): Promise<Settings> {
+  const { file, notes } = await discover(environment, probe);
+  const { settings, faults } = resolveSettings(file, environment, notes);
+  if (faults.length > 0) throw faultsProblem(faults, 'the environment');
+  return settings;
+}
+
 /** Zero configuration: providers with a credential in the environment, and local servers that answer. */
-async function discover(
-  environment: Environment,
-  probe: () => Promise<readonly LocalServer[]>,
-): Promise<{ file: ConfigFile; notes: string[] }> {
-  const found = new Map((await probe()).map((server) => [server.preset, server]));
+async function discover(environment: Environment, probe: Probe): Promise<{ file: ConfigFile; notes: string[] }> {
+  const found = Map.groupBy(await probe(environment.raw), ({ preset }) => preset);
   const providers: NonNullable<ConfigFile['providers']> = {};
   const notes: string[] = [];
   for (const preset of presets) {
     const variable = preset.credentialVariables.find((name) => environment.raw[name]?.trim());
-    const server = found.get(preset.id);
-    if (!preset.dialect) {
-      if (variable) notes.push(`${variable} is set, but ${preset.id} is not supported yet: left out`);
-    } else if (preset.isLocal) {
-      if (!server) continue;
-      const model = environment.models[preset.id] ?? server.firstModel ?? defaultModels[preset.id];
-      if (!model) notes.push(`${preset.id} answers at ${server.endpoint}, but serves no model: left out`);
-      else providers[preset.id] = { base_url: server.endpoint, models: { [model]: {} } } as never;
-    } else if (variable) providers[preset.id] = {} as never;
+    if (preset.isLocal) {
+      for (const [index, server] of (found.get(preset.id) ?? []).entries()) {
+        const model = environment.models[preset.id] ?? server.firstModel ?? defaultModels[preset.id];
+        if (!model) notes.push(`${preset.id} answers at ${server.endpoint}, but serves no model: left out`);
+        else providers[index === 0 ? preset.id : `${preset.id}-${index + 1}`] = localServer(server, model);
+      }
+    } else if (variable && preset.endpoint === null)
+      notes.push(`${variable} is set, but ${preset.id} has no usual address: name its endpoints in a file; left out`);
+    else if (variable) providers[preset.id] = {} as ProviderFile;
   }
   return { file: { providers } as ConfigFile, notes };
 }
+
+const localServer = ({ preset, endpoint }: LocalServer, model: string): ProviderFile =>
+  ({ preset, base_url: endpoint, models: { [model]: {} } }) as unknown as ProviderFile;

@@ -32,7 +32,8 @@ export function checkTargets(
 export function resolveChain(name: string, file: ChainFile): ChainSettings {
   return {
     name,
-    targets: file.targets,
+    targets: file.targets.map(({ target }) => target),
+    params: Object.fromEntries(file.targets.map(({ target, params }) => [target, params])),
     strategy: file.strategy ?? 'ordered',
     mode: file.mode ?? 'graceful',
     sameTargetRetries: file.same_target_retries ?? defaultSameTargetRetries,
@@ -54,11 +55,14 @@ export function resolveChain(name: string, file: ChainFile): ChainSettings {
       ...(file.timeouts?.idle === undefined ? {} : { idleMs: file.timeouts.idle }),
       ...(file.timeouts?.total === undefined ? {} : { totalMs: file.timeouts.total }),
     },
+    onLength: file.on_length ?? 'accept',
+    resume: file.resume ?? 'restart',
   };
 }
 
 /** A chain for a request that names a target directly: that target alone, with the default policy. */
-export const chainOfTarget = (target: string): ChainSettings => resolveChain(target, { targets: [target] });
+export const chainOfTarget = (target: string): ChainSettings =>
+  resolveChain(target, { targets: [{ target, params: {} }] });
 
 /** Providers in the order they were found: local first, then the presets' order, or as the environment asks. */
 export function defaultTargets(

@@ -2,12 +2,20 @@
 import { createHash } from 'node:crypto';
 import { type Fault, nearestHint } from '../domain/strict-object.ts';
 import { presetOf } from '../providers/presets.ts';
-import { defaultTimeouts, defaultWebhookTimeoutMs, localFirstByteMs } from './defaults.ts';
+import { Secret } from '../security/secret.ts';
+import { defaultHealth, defaultTimeouts, defaultWebhookTimeoutMs, localFirstByteMs } from './defaults.ts';
 import type { Environment } from './environment.ts';
 import { chainFromEnvironment, checkTargets, defaultTargets, resolveChain } from './resolve-chain.ts';
-import { resolveCredential } from './resolve-credential.ts';
+import { resolveCredentials } from './resolve-credential.ts';
 import type { ConfigFile, ProviderFile } from './schema.ts';
-import type { ChainSettings, ModelSettings, ProviderSettings, Settings } from './settings.ts';
+import type {
+  ChainSettings,
+  EndpointSettings,
+  HealthSettings,
+  ModelSettings,
+  ProviderSettings,
+  Settings,
+} from './settings.ts';
 
 export interface Resolution {
   readonly settings: Settings;
@@ -24,7 +32,12 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
   }
   const chains: Record<string, ChainSettings> = {};
   for (const [name, chain] of Object.entries(file.chains ?? {})) {
-    checkTargets(name, chain.targets, Object.keys(file.providers ?? {}), faults);
+    checkTargets(
+      name,
+      chain.targets.map(({ target }) => target),
+      Object.keys(file.providers ?? {}),
+      faults,
+    );
     const { total, first_byte: firstByte } = chain.timeouts ?? {};
     if (total !== undefined && firstByte !== undefined && total < firstByte)
       faults.push(shorterThanFirstByte(`chains.${name}.timeouts`, total, firstByte));
@@ -33,11 +46,13 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
   const hasOwnDefault = chains.default !== undefined;
   if (!hasOwnDefault) {
     const targets = defaultTargets(providers, environment);
-    if (targets.length > 0) chains.default = resolveChain('default', { targets, ...chainFromEnvironment(environment) });
+    if (targets.length > 0)
+      chains.default = resolveChain('default', {
+        targets: targets.map((target) => ({ target, params: {} })),
+        ...chainFromEnvironment(environment),
+      });
   }
   if (hasOwnDefault) said.push(...unusedVariables(environment));
-  if (environment.GEMINI_API_URL !== undefined)
-    said.push('GEMINI_API_URL is set, but gemini is not supported yet: it has no effect');
   for (const [variable, name] of namedInEnvironment(environment)) {
     if (!providers[name])
       said.push(`${variable} names "${name}", which is not configured${nearestHint(name, Object.keys(providers))}`);
@@ -93,16 +108,9 @@ function resolveProvider(
 ): ProviderSettings | null {
   const path = `providers.${id}`;
   const preset = presetOf(file.preset ?? id) ?? (file.preset === undefined ? presetOf('openai-compatible') : undefined);
-  if (!preset?.dialect) {
-    faults.push({
-      path,
-      code: 'not_supported_yet',
-      message: `the preset "${file.preset ?? id}" is not supported yet; remove the provider`,
-    });
-    return null;
-  }
-  const endpoint = file.base_url ?? file.endpoints?.[0] ?? endpointFromEnvironment(id, environment) ?? preset.endpoint;
-  if (!endpoint)
+  if (!preset) return null;
+  const endpoints = resolveEndpoints(id, file, environment, preset.endpoint);
+  if (endpoints.length === 0)
     faults.push({ path, code: 'invalid_config', message: 'has no address: name a preset, or give endpoints' });
   const isLocal = preset.isLocal || (file.labels ?? []).includes('local');
   const timeouts = resolveTimeouts(id, file.timeouts, isLocal, environment);
@@ -112,18 +120,56 @@ function resolveProvider(
   return {
     id,
     dialect: preset.dialect,
-    endpoint: endpoint ?? '',
+    preset: preset.id,
+    endpoints,
     enabled,
-    credential: resolveCredential(path, file, preset, enabled, environment, faults, notes),
+    credentials: resolveCredentials(path, file, preset, enabled, environment, faults, notes),
+    apiVersion: file.api_version ?? preset.apiVersion,
+    headers: headersOf(file),
     labels: [...new Set([...(isLocal ? ['local'] : []), ...(file.labels ?? [])])],
     isLocal,
     concurrency: file.limits?.concurrency ?? preset.concurrency,
     timeouts,
-    quirks: preset.quirks,
+    health: resolveHealth(file.health),
+    quirks: { ...preset.quirks, ...file.quirks },
+    lacks: preset.lacks,
     pricesAs: preset.pricesAs,
     models: Object.fromEntries(Object.entries(file.models ?? {}).map(([model, entry]) => [model, resolveModel(entry)])),
   };
 }
+
+function resolveEndpoints(
+  id: string,
+  file: ProviderFile,
+  environment: Environment,
+  usual: string | null,
+): EndpointSettings[] {
+  const named = file.base_url === undefined ? file.endpoints : [file.base_url];
+  const found = named ?? [endpointFromEnvironment(id, environment) ?? usual ?? []].flat();
+  return found.map((each) =>
+    typeof each === 'string'
+      ? { url: each, concurrency: null }
+      : { url: each.url, concurrency: each.concurrency ?? null },
+  );
+}
+
+function headersOf({ organization, project, headers }: ProviderFile): Record<string, Secret> {
+  const all = {
+    ...(organization === undefined ? {} : { 'openai-organization': organization }),
+    ...(project === undefined ? {} : { 'openai-project': project }),
+    ...Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])),
+  };
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, new Secret(value)]));
+}
+
+const resolveHealth = (file: ProviderFile['health']): HealthSettings => ({
+  everyMs: file?.every ?? defaultHealth.everyMs,
+  timeoutMs: file?.timeout ?? defaultHealth.timeoutMs,
+  failuresToUnhealthy: file?.failures_to_unhealthy ?? defaultHealth.failuresToUnhealthy,
+  successesToRecover: file?.successes_to_recover ?? defaultHealth.successesToRecover,
+  leastSuccessRate: file?.least_success_rate ?? defaultHealth.leastSuccessRate,
+  isProbed: file?.probe ?? defaultHealth.isProbed,
+});
 
 const shorterThanFirstByte = (path: string, totalMs: number, firstByteMs: number): Fault => ({
   path,
@@ -137,6 +183,8 @@ function resolveModel(entry: NonNullable<ProviderFile['models']>[string]): Model
     concurrency: entry.limits?.concurrency ?? null,
     contextWindow: entry.context_window ?? null,
     capabilities: entry.capabilities ?? null,
+    servedAs: entry.deployment ?? null,
+    defaults: entry.defaults ?? {},
     price: input === undefined || output === undefined ? null : { inputPerMillion: input, outputPerMillion: output },
   };
 }
@@ -156,7 +204,10 @@ function resolveTimeouts(id: string, file: ProviderFile['timeouts'], isLocal: bo
 }
 
 const endpointFromEnvironment = (id: string, environment: Environment): string | undefined =>
-  id === 'openai' ? environment.OPENAI_BASE_URL?.replace(/\/+$/, '') : undefined;
+  (id === 'openai' ? environment.OPENAI_BASE_URL : id === 'gemini' ? environment.GEMINI_API_URL : undefined)?.replace(
+    /\/+$/,
+    '',
+  );
 
 function versionOf(parts: unknown): string {
   const text = JSON.stringify(parts, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value));

@@ -18,14 +18,33 @@ test.for<[string, unknown]>([
     provider({
       preset: 'openai',
       enabled: true,
-      endpoints: ['https://api.openai.com/v1'],
-      credentials: [{ env: 'OPENAI_API_KEY', account: 'main' }],
+      endpoints: ['https://api.openai.com/v1', { url: 'http://gpu-2:8000/v1', concurrency: 4 }, { url: 'http://c' }],
+      credentials: [
+        { env: 'OPENAI_API_KEY', account: 'main' },
+        { stored: 'openai-backup', account: 'backup' },
+        { file: '/run/secrets/openai' },
+      ],
+      organization: 'org-1',
+      project: 'proj_1',
+      api_version: '2024-10-21',
+      headers: { 'x-portkey-api-key': 'k', 'Helicone-Auth': '' },
+      quirks: { max_tokens_field: 'max_tokens', json_mode: 'json_object', efforts: ['low', 'high'], drop: ['seed'] },
+      health: {
+        every: '30s',
+        timeout: '5s',
+        failures_to_unhealthy: 3,
+        successes_to_recover: 2,
+        least_success_rate: 0.5,
+        probe: false,
+      },
       labels: ['eu', 'zero_retention'],
       limits: { concurrency: 32 },
       timeouts: { connect: '2s', first_byte: '60s', idle: '60s', total: '600s' },
       models: {
         'my-finetune': {
           limits: { concurrency: 2 },
+          deployment: 'my-deployment',
+          defaults: { temperature: 0.2, max_tokens: 800, stop: ['END'], reasoning_effort: 'low' },
           context_window: 128_000,
           capabilities: ['tools', 'json_schema'],
           input_usd_per_million: '0.4',
@@ -37,7 +56,10 @@ test.for<[string, unknown]>([
   [
     'a whole chain',
     chain({
-      targets: ['ollama/llama3.2', { target: 'openrouter/openai/gpt-4.1-mini', weight: 1, params: {} }],
+      targets: [
+        'ollama/llama3.2',
+        { target: 'openrouter/openai/gpt-4.1-mini', weight: 1, params: { max_tokens: 800 } },
+      ],
       strategy: 'ordered',
       mode: 'graceful',
       same_target_retries: 3,
@@ -46,6 +68,8 @@ test.for<[string, unknown]>([
       backoff: { initial: '1s', factor: 2, max: '60s', jitter: 'full' },
       on: { content_filter: 'fallback', refusal: 'fallback' },
       timeouts: { total: '5m' },
+      on_length: 'fallback',
+      resume: 'continue',
     }),
   ],
   ['webhooks', { webhooks: { allow_networks: ['10.0.0.0/8', '::1/128'], timeout: '10s' } }],
@@ -56,12 +80,6 @@ test.for<[string, unknown]>([
 
 /** Every field of the design's configuration that is not built: a value that asks for it, and values that do not. */
 const notBuilt: [path: string, (value: unknown) => object, asks: unknown, neutral: unknown[]][] = [
-  [
-    'providers.openai.credentials[0].stored',
-    (stored) => provider({ credentials: [{ env: 'A', stored }] }),
-    'backup',
-    [null],
-  ],
   ...['rpm', 'tpm', 'rpd', 'tpd', 'input_tpm', 'output_tpm'].flatMap((name): typeof notBuilt => [
     [`providers.openai.limits.${name}`, (value) => provider({ limits: { [name]: value } }), 500, [null]],
     [
@@ -71,20 +89,7 @@ const notBuilt: [path: string, (value: unknown) => object, asks: unknown, neutra
       [null],
     ],
   ]),
-  ['providers.openai.health', (health) => provider({ health }), { every: '30s' }, [null, {}]],
-  [
-    'providers.openai.models.m.defaults',
-    (defaults) => provider({ models: { m: { defaults } } }),
-    { temperature: 0.2 },
-    [null, {}],
-  ],
   ['chains.default.targets[0].weight', (weight) => chain({ targets: [{ target: 'openai/m', weight }] }), 2, [null, 1]],
-  [
-    'chains.default.targets[0].params',
-    (params) => chain({ targets: [{ target: 'openai/m', params }] }),
-    { max_tokens: 800 },
-    [null, {}],
-  ],
   ['chains.default.last_resort', (value) => chain({ last_resort: value }), { content: 'Sorry.' }, [null]],
   ['breaker', (breaker) => ({ breaker }), { window: '60s' }, [null, {}]],
   ['privacy', (privacy) => ({ privacy }), { cloud: 'off' }, [null, {}, { cloud: 'on' }, { cloud: true }]],
@@ -116,13 +121,17 @@ test.for<[string, object, string]>([
   ]);
 });
 
-test.for<[string, object, string]>([
-  ['endpoints', provider({ endpoints: ['http://a:1', 'http://b:1'] }), 'providers.openai.endpoints'],
-  ['credentials', provider({ credentials: [{ env: 'A' }, { env: 'B' }] }), 'providers.openai.credentials'],
-])('a second of %s is not supported yet', ([name, file, path]) => {
-  expect(faultsIn(file)).toMatchObject([
-    { path, message: `more than one of "${name}" is not supported yet; keep one` },
-  ]);
+test.for<[string, object]>([
+  ['endpoints', { endpoints: [] }],
+  ['models', { models: {} }],
+  ['credentials', { credentials: [] }],
+  ['health', { health: {} }],
+  ['quirks', { quirks: {} }],
+  ['headers', { headers: {} }],
+  ['defaults', { models: { m: { defaults: {} } } }],
+])('an empty "%s" says nothing, or that it is empty', ([name, change]) => {
+  const faults = faultsIn(provider(change));
+  expect(faults.map(({ path }) => path)).toEqual(name === 'endpoints' ? ['providers.openai.endpoints'] : []);
 });
 
 test.for<[string, object, string, string]>([
@@ -131,6 +140,26 @@ test.for<[string, object, string, string]>([
   ['in limits', provider({ limits: { max_concurency: 1, concurency: 1 } }), 'providers.openai.limits', 'concurrency'],
   ['in timeouts', provider({ timeouts: { firstbyte: '1s' } }), 'providers.openai.timeouts', 'first_byte'],
   ['in a model', provider({ models: { m: { context_windw: 1 } } }), 'providers.openai.models.m', 'context_window'],
+  ['in quirks', provider({ quirks: { max_token_field: 'max_tokens' } }), 'providers.openai.quirks', 'max_tokens_field'],
+  ['in health', provider({ health: { evry: '1s' } }), 'providers.openai.health', 'every'],
+  [
+    'in a credential',
+    provider({ credentials: [{ env: 'A', acount: 'b' }] }),
+    'providers.openai.credentials[0]',
+    'account',
+  ],
+  [
+    'in defaults',
+    provider({ models: { m: { defaults: { temprature: 1 } } } }),
+    'providers.openai.models.m.defaults',
+    'temperature',
+  ],
+  [
+    'in params',
+    chain({ targets: [{ target: 'openai/m', params: { max_token: 1 } }] }),
+    'chains.default.targets[0].params',
+    'max_tokens',
+  ],
   ['in a chain', chain({ max_attempt: 1 }), 'chains.default', 'max_attempts'],
   ['among failure kinds', chain({ on: { ratelimit: 'retry' } }), 'chains.default.on', 'rate_limit'],
   [
@@ -197,12 +226,23 @@ test.for<[string, object, string, RegExp]>([
     'providers.openai',
     /give one/,
   ],
-  ['a credential without a source', provider({ credentials: [{}] }), 'providers.openai.credentials[0]', /env or file/],
+  [
+    'both forms of the credential',
+    provider({ api_key: 'a', credentials: [{ env: 'A' }] }),
+    'providers.openai',
+    /api_key is another form of credentials: give one/,
+  ],
+  [
+    'a credential without a source',
+    provider({ credentials: [{}] }),
+    'providers.openai.credentials[0]',
+    /env, file or stored/,
+  ],
   [
     'a credential with two sources',
     provider({ credentials: [{ env: 'A', file: '/a' }] }),
     'providers.openai.credentials[0]',
-    /env or file/,
+    /env, file or stored/,
   ],
   [
     'a negative price',

@@ -7,11 +7,13 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { capabilities } from '../chat/capabilities.ts';
+import { chatParamsSchema } from '../chat/request.ts';
 import { durationSchema } from '../domain/duration.ts';
 import { failureKinds } from '../domain/failure.ts';
 import { parseUsd } from '../domain/money.ts';
 import { nearestHint, notSupportedYet, strictObject } from '../domain/strict-object.ts';
 import { presetIds } from '../providers/presets.ts';
+import { quirksFileSchema } from '../providers/quirks.ts';
 
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
@@ -62,18 +64,27 @@ const endpointSchema = z
   )
   .transform((url) => url.replace(/\/+$/, ''));
 
+/** No space and no slash: both names are part of keys. */
+const accountSchema = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'an account has 1 to 64 of A-Z a-z 0-9 _ . -');
+export const credentialNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'the name of a credential has 1 to 64 of A-Z a-z 0-9 _ . -');
+
 const credentialSchema = strictObject({
   env: z.string().min(1).optional(),
   file: z.string().min(1).optional(),
-  account: z.string().min(1).max(64).optional(),
-  stored: notSupportedYet('stored'),
+  stored: credentialNameSchema.optional(),
+  /** What the provider limits: credentials of one account share its limits. */
+  account: accountSchema.optional(),
 }).refine(
-  (credential) => (credential.env === undefined) !== (credential.file === undefined),
-  'name one source: env or file',
+  ({ env, file, stored }) => [env, file, stored].filter((source) => source !== undefined).length === 1,
+  'name one source: env, file or stored',
 );
 
+const concurrencySchema = z.int().min(1).max(300);
+
 const limitsSchema = strictObject({
-  concurrency: z.int().min(1).max(300).optional(),
+  concurrency: concurrencySchema.optional(),
   rpm: notSupportedYet('rpm'),
   tpm: notSupportedYet('tpm'),
   rpd: notSupportedYet('rpd'),
@@ -91,7 +102,9 @@ export const timeoutsSchema = strictObject({
 
 const modelSchema = strictObject({
   limits: limitsSchema.optional(),
-  defaults: notSupportedYet('defaults', isEmpty),
+  /** Azure's name for it; elsewhere, another name than the one in targets. */
+  deployment: z.string().min(1).max(200).optional(),
+  defaults: chatParamsSchema.optional(),
   context_window: z.int().min(1).max(100_000_000).optional(),
   capabilities: z.array(z.enum(capabilities)).optional(),
   input_usd_per_million: usdSchema.optional(),
@@ -100,24 +113,63 @@ const modelSchema = strictObject({
   error: 'give both input_usd_per_million and output_usd_per_million, or neither',
 });
 
-const single = (name: string) => ({ error: `more than one of "${name}" is not supported yet; keep one` });
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header has 1 to 64 of A-Z a-z 0-9 -')
+  .refine(
+    (name) =>
+      !['host', 'content-length', 'content-type', 'transfer-encoding', 'connection'].includes(name.toLowerCase()),
+    'this header is written by Waybill itself',
+  );
+
+const healthSchema = strictObject({
+  every: durationSchema({ min: 1_000, max: 3_600_000 }).optional(),
+  timeout: durationSchema({ min: 100, max: 60_000 }).optional(),
+  failures_to_unhealthy: z.int().min(1).max(100).optional(),
+  successes_to_recover: z.int().min(1).max(100).optional(),
+  /** Of the last 100 calls. */
+  least_success_rate: z.number().min(0).max(1).optional(),
+  probe: z.boolean().optional(),
+});
 
 const providerSchema = strictObject({
   preset: z.enum(presetIds as [string, ...string[]]).optional(),
   enabled: z.boolean().optional(),
-  endpoints: z.array(endpointSchema).min(1).max(1, single('endpoints')).optional(),
+  endpoints: z
+    .array(z.union([endpointSchema, strictObject({ url: endpointSchema, concurrency: concurrencySchema.optional() })]))
+    .min(1)
+    .max(16)
+    .refine(
+      (endpoints) =>
+        new Set(endpoints.map((each) => (typeof each === 'string' ? each : each.url))).size === endpoints.length,
+      'an address is named twice',
+    )
+    .optional(),
   base_url: endpointSchema.optional(),
-  credentials: z.array(credentialSchema).max(1, single('credentials')).optional(),
+  credentials: z.array(credentialSchema).max(32).optional(),
   api_key: z.string().min(1).max(512).optional(),
   labels: z.array(labelSchema).max(20).optional(),
   limits: limitsSchema.optional(),
   timeouts: timeoutsSchema.optional(),
-  health: notSupportedYet('health', isEmpty),
+  organization: z.string().min(1).max(256).optional(),
+  project: z.string().min(1).max(256).optional(),
+  api_version: z
+    .string()
+    .regex(/^[\w.-]{1,40}$/, 'expected a version such as "2024-10-21"')
+    .optional(),
+  headers: z.record(headerName, z.string().max(4_096), keyRule).optional(),
+  quirks: quirksFileSchema.optional(),
+  health: healthSchema.optional(),
   models: z.record(z.string().min(1).max(200), modelSchema, keyRule).optional(),
-}).refine(
-  (provider) => provider.base_url === undefined || provider.endpoints === undefined,
-  'base_url is another name of endpoints: give one of them',
-);
+})
+  .refine(
+    (provider) => provider.base_url === undefined || provider.endpoints === undefined,
+    'base_url is another name of endpoints: give one of them',
+  )
+  .refine(
+    (provider) => provider.api_key === undefined || provider.credentials === undefined,
+    'api_key is another form of credentials: give one of them',
+  );
 
 const chainItemSchema = z
   .union([
@@ -125,7 +177,7 @@ const chainItemSchema = z
     strictObject({
       target: targetSchema,
       weight: notSupportedYet('weight', only(1)),
-      params: notSupportedYet('params', isEmpty),
+      params: chatParamsSchema.optional(),
     }),
     z.array(z.unknown()).superRefine((_, context) => {
       context.addIssue({
@@ -135,7 +187,10 @@ const chainItemSchema = z
       });
     }),
   ])
-  .transform((item) => (typeof item === 'string' ? item : Array.isArray(item) ? '' : item.target));
+  .transform((item) => {
+    if (typeof item === 'string') return { target: item, params: {} };
+    return Array.isArray(item) ? { target: '', params: {} } : { target: item.target, params: item.params ?? {} };
+  });
 
 const laterStrategies = ['cheapest', 'fastest', 'balanced', 'scored'];
 const oneOf = <const Built extends readonly [string, ...string[]]>(
@@ -186,6 +241,10 @@ export const chainSchema = strictObject({
     )
     .optional(),
   timeouts: timeoutsSchema.optional(),
+  /** What an answer that was cut by its length becomes. */
+  on_length: z.enum(['accept', 'fallback', 'fail']).optional(),
+  /** What becomes of the text of a stream that broke: begin again, or hand it to the next target to go on from. */
+  resume: z.enum(['restart', 'continue']).optional(),
   last_resort: notSupportedYet('last_resort'),
 });
 

@@ -1,9 +1,11 @@
 /** The configuration in force: resolved, defaulted, and the same in all parts of the process. */
 import type { Capability } from '../chat/capabilities.ts';
+import type { ChatParams } from '../chat/request.ts';
 import type { FailureAction, FailureKind } from '../domain/failure.ts';
 import type { Priority } from '../domain/job.ts';
 import type { ConfiguredPrice } from '../pricing/price.ts';
-import type { DialectName, Quirks } from '../providers/dialect.ts';
+import type { DialectName } from '../providers/dialect.ts';
+import type { Quirks } from '../providers/quirks.ts';
 import type { Timeouts } from '../providers/transport.ts';
 import type { Secret } from '../security/secret.ts';
 
@@ -13,20 +15,61 @@ export interface ModelSettings {
   /** null: unknown, which passes. */
   readonly capabilities: readonly Capability[] | null;
   readonly price: ConfiguredPrice | null;
+  /** The name the server knows; null: the model's own. */
+  readonly servedAs: string | null;
+  readonly defaults: ChatParams;
+}
+
+/** Where a credential's secret is read from. It is read again while the process runs: a new one heals without restart. */
+export type CredentialSource =
+  | { readonly kind: 'fixed'; readonly secret: Secret }
+  | { readonly kind: 'file'; readonly path: string; readonly secret: Secret }
+  | { readonly kind: 'stored' };
+
+export interface CredentialSettings {
+  readonly name: string;
+  /** What the provider limits. Credentials of one account share its limits. */
+  readonly account: string;
+  readonly source: CredentialSource;
+}
+
+export interface EndpointSettings {
+  readonly url: string;
+  /** Calls at once per model at this address; null: the provider's. */
+  readonly concurrency: number | null;
+}
+
+export interface HealthSettings {
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+  readonly failuresToUnhealthy: number;
+  readonly successesToRecover: number;
+  /** Of the last 100 calls, from [0, 1]. */
+  readonly leastSuccessRate: number;
+  readonly isProbed: boolean;
 }
 
 export interface ProviderSettings {
   readonly id: string;
   readonly dialect: DialectName;
-  readonly endpoint: string;
+  readonly preset: string;
+  readonly endpoints: readonly EndpointSettings[];
   readonly enabled: boolean;
-  readonly credential: { readonly name: string; readonly account: string; readonly secret: Secret } | null;
+  /** Empty: the server asks for none. */
+  readonly credentials: readonly CredentialSettings[];
+  /** `anthropic-version`, or Azure's `api-version`; null: the dialect's own default. */
+  readonly apiVersion: string | null;
+  /** Sent with every request; values may be secrets. */
+  readonly headers: Readonly<Record<string, Secret>>;
   readonly labels: readonly string[];
   readonly isLocal: boolean;
   /** Calls at once per model, over the fleet. */
   readonly concurrency: number;
+  readonly health: HealthSettings;
   readonly timeouts: Timeouts;
   readonly quirks: Quirks;
+  /** Capabilities no model of it has. */
+  readonly lacks: readonly Capability[];
   readonly pricesAs: string | null;
   readonly models: Readonly<Record<string, ModelSettings>>;
 }
@@ -41,6 +84,8 @@ export interface BackoffSettings {
 export interface ChainSettings {
   readonly name: string;
   readonly targets: readonly string[];
+  /** What a target adds to the request, or puts in its place. */
+  readonly params: Readonly<Record<string, ChatParams>>;
   readonly strategy: 'ordered' | 'round_robin';
   readonly mode: 'graceful' | 'immediate';
   readonly sameTargetRetries: number;
@@ -50,6 +95,8 @@ export interface ChainSettings {
   readonly backoff: BackoffSettings;
   readonly on: Readonly<Partial<Record<FailureKind, FailureAction>>>;
   readonly timeouts: Partial<Timeouts>;
+  readonly onLength: 'accept' | 'fallback' | 'fail';
+  readonly resume: 'restart' | 'continue';
 }
 
 export interface Settings {

@@ -4,10 +4,11 @@
  * What is true only now. It never knows money, never joins a job's transaction, and may lose everything it holds:
  * then it answers `epoch_lost` until the permits of running calls are rebuilt, and never loses a job.
  */
-import type { Pauses } from '../routing/target-facts.ts';
+import type { Pauses } from '../routing/pauses.ts';
 
-/** How much of a target may be used at once, over the fleet. Requests and tokens per minute join it with rate limits. */
-export interface PermitLimits {
+/** Where a target can be called, and how many calls may be open there at once, over the fleet. */
+export interface PermitPlace {
+  readonly id: string;
   readonly concurrency: number;
 }
 
@@ -15,25 +16,40 @@ export interface PermitRequest {
   /** New for each pick-up of an entry, so that a second delivery cannot give back the first one's permit. */
   readonly token: string;
   readonly target: string;
-  readonly limits: PermitLimits;
+  /** Those that are open now. The one with the most headroom is taken; resting ones are left alone. */
+  readonly places: readonly PermitPlace[];
   /** The provider's epoch; a store that does not hold it lets nothing through. */
   readonly epoch: string;
 }
 
 export type PermitAnswer =
-  | { readonly kind: 'go' }
-  /** @property retryAfterMs when a place is known to come free; null: not known */
-  | { readonly kind: 'wait'; readonly reason: 'concurrency'; readonly retryAfterMs: number | null }
+  | { readonly kind: 'go'; readonly place: string }
+  /**
+   * `concurrency`: all places are taken. `rate_limit`: those with room rest, because the provider said so.
+   * @property retryAfterMs when a place is known to come free; null: not known
+   */
+  | { readonly kind: 'wait'; readonly reason: 'concurrency' | 'rate_limit'; readonly retryAfterMs: number | null }
   | { readonly kind: 'epoch_lost' };
 
 export interface HeldPermit {
   readonly token: string;
   readonly target: string;
+  readonly place: string;
 }
 
 /** A call that ended. */
 export interface PermitEnd extends HeldPermit {
-  readonly limits: PermitLimits;
+  /** Of its place, as configured. */
+  readonly concurrency: number;
+  /**
+   * What the end says of the place. `congested` (429, 529) lowers what it takes at once to 0.7, once for all calls that
+   * were under way together; each `eased` one raises it by a little, up to what is configured.
+   */
+  readonly pressure: 'congested' | 'eased' | 'none';
+  /** How long the permit was held. */
+  readonly heldMs: number;
+  /** How long the place is to be left alone; 0: not at all. */
+  readonly restMs: number;
   readonly tenantId: string;
   /** Tokens that the tenant was charged for at dispatch, and that were really used. */
   readonly estimated: number;
@@ -82,8 +98,10 @@ export interface Coordination {
   charge(charge: Omit<Charge, 'why'>): Promise<void>;
   /** What came together since the last call, over the fleet. */
   takeCharges(): Promise<readonly Charge[]>;
-  /** The later deadline wins. */
-  pause(scope: string, kind: string, untilMs: number): Promise<void>;
+  /** The later deadline wins. True: it was not paused before. */
+  pause(scope: string, kind: string, untilMs: number): Promise<boolean>;
+  /** Ends a pause before its time. True: there was one. */
+  resume(scope: string): Promise<boolean>;
   /** Forgets everything: the process that starts alone on an embedded database knows nobody else is there. */
   reset(): Promise<void>;
   /** Told to this process at once, to the others soon; never awaited, and nothing depends on its arrival. */
@@ -92,5 +110,7 @@ export interface Coordination {
   close(): Promise<void>;
 }
 
+/** What congestion leaves of a place's concurrency. */
+export const congestedFactor = 0.7;
 export const permitLeaseMs = 30_000;
 export const throughputSeconds = 10;

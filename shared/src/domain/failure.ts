@@ -5,7 +5,20 @@
  * that decides by kind alone. `action` is the default; a chain may override it with `on`.
  */
 export type FailureAction = 'retry' | 'fallback' | 'fail' | 'succeed';
-export type PauseScope = 'credential' | 'model' | 'provider';
+/**
+ * What a failure takes out for a while. A provider limits accounts, refuses credentials, and may do either for one model
+ * alone.
+ */
+export const pauseScopes = [
+  'provider',
+  'model',
+  'endpoint',
+  'account',
+  'account_model',
+  'credential',
+  'credential_model',
+] as const;
+export type PauseScope = (typeof pauseScopes)[number];
 
 export interface FailureRule {
   readonly action: FailureAction;
@@ -32,11 +45,11 @@ const rule = (action: FailureAction, counts: boolean, more: Partial<FailureRule>
 
 export const failureRules = {
   rate_limit: rule('retry', false, { waiting: true }),
-  quota_period: rule('fallback', false, { waiting: true, pause: { scope: 'model', ms: hour } }),
+  quota_period: rule('fallback', false, { waiting: true, pause: { scope: 'account_model', ms: hour } }),
   exceeds_limit: rule('fallback', true),
-  billing: rule('fallback', false, { pause: { scope: 'credential', ms: hour } }),
+  billing: rule('fallback', false, { pause: { scope: 'account', ms: hour } }),
   auth: rule('fallback', false, { pause: { scope: 'credential', ms: hour } }),
-  permission: rule('fallback', false, { pause: { scope: 'model', ms: hour } }),
+  permission: rule('fallback', false, { pause: { scope: 'credential_model', ms: hour } }),
   region: rule('fallback', false, { pause: { scope: 'provider', ms: hour } }),
   model_not_found: rule('fallback', false, { pause: { scope: 'model', ms: 10 * minute } }),
   overloaded: rule('retry', true, { retries: 2 }),
@@ -62,6 +75,16 @@ export type FailureKind = keyof typeof failureRules;
 export const failureKinds = Object.keys(failureRules) as FailureKind[];
 export const failureRule = (kind: FailureKind): FailureRule => failureRules[kind];
 
+/** A pause that a provider's words ask for, where the kind alone asks for none. */
+const scopedPauseMs = minute;
+
+/** What a failure takes out, and for how long when the provider named no time; null: nothing. */
+export function pauseOf({ kind, scope }: Pick<Failure, 'kind' | 'scope'>): { scope: PauseScope; ms: number } | null {
+  const { pause } = failureRule(kind);
+  if (scope !== undefined) return { scope, ms: pause?.ms ?? scopedPauseMs };
+  return pause;
+}
+
 /** Why a job, not an attempt, ended without an answer. */
 export const finalKinds = [
   'expired',
@@ -80,4 +103,8 @@ export interface Failure {
   readonly httpStatus: number | null;
   /** The provider's own wait, already parsed and bounded; null when it named none. */
   readonly retryAfterMs: number | null;
+  /** What it takes out, where the provider said more than its kind does (a whole account on hold); else as its kind. */
+  readonly scope?: PauseScope;
+  /** The provider said that asking it again is of no use. */
+  readonly isFinalHere?: true;
 }

@@ -39,7 +39,7 @@ export const defaultExpiryMs: Readonly<Record<Priority, number>> = {
   bulk: 7 * 86_400_000,
 };
 
-export const endpoints = ['/v1/chat/completions'] as const;
+export const endpoints = ['/v1/chat/completions', '/v1/embeddings'] as const;
 export type Endpoint = (typeof endpoints)[number];
 
 /** A target is `provider/model`; the model itself may hold further slashes. */

@@ -18,6 +18,8 @@ const usage = {
   cacheWriteTokens: 0,
   cacheWrite1hTokens: 0,
   reasoningTokens: 2,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
 };
 const cost: EndedJobCost = { nano: 1_500_000n, unknown: 1, usage };
 const at = new Date('2026-01-02T03:04:05.678Z');

@@ -18,7 +18,7 @@ export interface EndedJobCost {
   readonly nano: bigint;
   /** Attempts whose cost nobody knows. */
   readonly unknown: number;
-  /** Of the attempt that delivered. */
+  /** Of the attempts that delivered, the parts of the answer together; null: unknown, or nothing was delivered. */
   readonly usage: Usage | null;
 }
 

@@ -8,6 +8,8 @@ const usage = {
   cacheWriteTokens: 0,
   cacheWrite1hTokens: 0,
   reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
 };
 const context: PriceContext = {
   pricesAs: 'openai',

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { priceByConfiguration, priceByTable } from './price.ts';
+import { priceByConfiguration } from './price.ts';
 
-const at = new Date('2026-11-21T00:00:00Z');
 const usage = {
   inputTokens: 1_000,
   outputTokens: 500,
@@ -9,6 +8,8 @@ const usage = {
   cacheWriteTokens: 0,
   cacheWrite1hTokens: 0,
   reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
 };
 /** $0.40 and $1.60 per million tokens. */
 const price = { inputPerMillion: 400_000_000n, outputPerMillion: 1_600_000_000n };
@@ -42,42 +43,6 @@ describe('a configured price', () => {
     expect(JSON.parse(snapshot)).toEqual({
       input_nano_per_million: '400000000',
       output_nano_per_million: '1600000000',
-    });
-  });
-});
-
-describe('the price table', () => {
-  const haiku = ['anthropic', 'claude-haiku-4-5'] as const;
-  test.for([
-    ['prices a model of OpenAI', {}, ['openai', 'gpt-4.1-mini'], 1_200_000n],
-    ['prices a model of Anthropic', {}, haiku, 3_500_000n],
-    ['prices a dated model by its family', {}, ['openai', 'gpt-4.1-mini-2025-04-14'], 1_200_000n],
-    ['charges less for cached input', { cacheReadTokens: 400 }, ['openai', 'gpt-4.1-mini'], 1_080_000n],
-    ['charges more for writing a cache', { cacheWriteTokens: 400 }, haiku, 3_600_000n],
-    [
-      'charges most for a cache kept for an hour',
-      { cacheWriteTokens: 400, cacheWrite1hTokens: 400 },
-      haiku,
-      3_900_000n,
-    ],
-  ] as const)('%s', ([, tokens, [provider, model], expected]) => {
-    expect(priceByTable({ ...usage, ...tokens }, provider, model, at)?.nano).toBe(expected);
-  });
-
-  test.for([
-    ['model', 'openai', 'no-such-model'],
-    ['provider', 'no-such-provider', 'gpt-4.1-mini'],
-  ] as const)('knows nothing of an unknown %s, and does not call that zero', ([, provider, model]) => {
-    expect(priceByTable(usage, provider, model, at)).toBeNull();
-  });
-
-  test('keeps the numbers it used', () => {
-    const priced = priceByTable(usage, 'openai', 'gpt-4.1-mini', at);
-    expect(priced?.source).toBe('genai-prices');
-    expect(JSON.parse(priced?.snapshot ?? '')).toMatchObject({
-      provider: 'openai',
-      model: 'gpt-4.1-mini',
-      prices: { input_mtok: 0.4, output_mtok: 1.6 },
     });
   });
 });

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { classify, type ErrorBody, type ErrorRow, errorMessage, readErrorBody } from './error-body.ts';
+import {
+  classify,
+  type ErrorBody,
+  type ErrorRow,
+  errorMessage,
+  errorReader,
+  insideReader,
+  readErrorBody,
+} from './error-body.ts';
 
 const empty = { code: '', type: '', detail: '', param: '' };
 const read = (body: unknown) => readErrorBody(typeof body === 'string' ? body : JSON.stringify(body));
@@ -25,6 +33,11 @@ describe('readErrorBody', () => {
     ],
     ['reads the error type of OpenRouter', { error: { metadata: { error_type: 'T' } } }, { type: 't' }],
     ['prefers the type of the error', { error: { type: 'a', metadata: { error_type: 'b' } } }, { type: 'a' }],
+    [
+      'reads the error inside the error of Azure',
+      { error: { code: 'x', innererror: { code: 'I' } } },
+      { code: 'x', detail: 'i' },
+    ],
     ['reads the limit source of OpenRouter', { error: { metadata: { limit_source: 'L' } } }, { detail: 'l' }],
     [
       'reads flagged input from its parts',
@@ -85,7 +98,7 @@ describe('classify', () => {
       'invalid_request',
     ],
   ])('matches a row %s', ([, row, status, expected]) => {
-    expect(classify(status, body, [row])).toBe(expected);
+    expect(classify(status, body, [row])).toEqual({ kind: expected });
   });
 
   test('lets the first row win', () => {
@@ -94,7 +107,14 @@ describe('classify', () => {
         { code: ['c'], kind: 'auth' },
         { type: ['t'], kind: 'billing' },
       ]),
-    ).toBe('auth');
+    ).toEqual({ kind: 'auth' });
+  });
+
+  test('says what a row takes out', () => {
+    expect(classify(400, body, [{ code: ['c'], kind: 'billing', scope: 'account' }])).toEqual({
+      kind: 'billing',
+      scope: 'account',
+    });
   });
 
   test.for([
@@ -111,6 +131,7 @@ describe('classify', () => {
     [424, 'server_error'],
     [425, 'server_error'],
     [429, 'rate_limit'],
+    [498, 'capacity_tier'],
     [499, 'cancelled'],
     [500, 'server_error'],
     [501, 'unsupported_feature'],
@@ -122,7 +143,7 @@ describe('classify', () => {
     [302, 'unknown'],
     [599, 'server_error'],
   ] as const)('takes status %i alone for %s', ([status, expected]) => {
-    expect(classify(status, { ...body, text: '' }, [])).toBe(expected);
+    expect(classify(status, { ...body, text: '' }, [])).toEqual({ kind: expected });
   });
 });
 
@@ -138,5 +159,37 @@ describe('errorMessage', () => {
     ['never shows the text', { text: 'a prompt' }, 'HTTP 400'],
   ])('%s', ([, change, expected]) => {
     expect(errorMessage(400, { ...empty, text: '', ...change })).toBe(expected);
+  });
+});
+
+describe('a reader of errors', () => {
+  const nowMs = Date.parse('2026-11-21T12:00:00Z');
+  const rows: readonly ErrorRow[] = [{ code: ['broke'], kind: 'billing', scope: 'account' }];
+  const error = { code: 'broke', metadata: { resets_at: '2026-11-21T12:00:09Z' } };
+  const billing = { kind: 'billing', scope: 'account', retryAfterMs: 9_000 };
+
+  test('knows the kind, what it takes out, and the wait', () => {
+    const read = errorReader(rows);
+    const response = { status: 402, headers: {}, body: JSON.stringify({ error }) };
+    expect(read(response, nowMs)).toEqual({ ...billing, httpStatus: 402, message: 'HTTP 402 broke' });
+  });
+
+  test('obeys a provider that wants to be asked no more', () => {
+    const read = errorReader(rows);
+    expect(read({ status: 500, headers: { 'x-should-retry': 'false' }, body: '' }, nowMs).isFinalHere).toBe(true);
+    expect(read({ status: 500, headers: { 'x-should-retry': 'true' }, body: '' }, nowMs).isFinalHere).toBeUndefined();
+  });
+
+  test.for([
+    ['by its type', { 'content-type': 'text/html' }, ''],
+    ['by its beginning', {}, ' <!DOCTYPE html><p>Not found</p>'],
+  ] as const)('takes a page for a wrong address, known %s', ([, headers, body]) => {
+    expect(errorReader(rows)({ status: 404, headers, body }, nowMs).kind).toBe('config');
+    expect(errorReader(rows)({ status: 502, headers, body }, nowMs).kind).toBe('server_error');
+  });
+
+  test('inside an answer reads the body alone', () => {
+    const read = insideReader(rows, () => 402);
+    expect(read({ error }, nowMs)).toEqual({ ...billing, httpStatus: 200, message: 'HTTP 402 broke' });
   });
 });

@@ -4,10 +4,12 @@
  * Only these short, structured fields leave this file: error texts echo prompts and keys, so a stored message is
  * made from our own words, the status and the code.
  */
-import type { FailureKind } from '../domain/failure.ts';
+import type { Failure, FailureKind, PauseScope } from '../domain/failure.ts';
+import { type ErrorResponse, failure } from './dialect.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 export interface ErrorBody {
-  /** `error.code`, `error.type` and `error.details.error_code` in lower case; empty when absent. */
+  /** `error.code`, `error.type`, and what is said inside of the error, in lower case; empty when absent. */
   readonly code: string;
   readonly type: string;
   readonly detail: string;
@@ -33,7 +35,9 @@ export function readErrorBody(body: string): ErrorBody {
   return {
     code: word(error.code),
     type: word(error.type ?? metadata.error_type),
-    detail: word(record(error.details).error_code ?? metadata.limit_source ?? blockOf(metadata)),
+    detail: word(
+      record(error.details).error_code ?? record(error.innererror).code ?? metadata.limit_source ?? blockOf(metadata),
+    ),
     param: word(error.param),
     text: text.slice(0, 8_192).toLowerCase(),
   };
@@ -60,7 +64,12 @@ export interface ErrorRow {
   /** Last resort: the provider declares its texts unstable. */
   readonly text?: RegExp;
   readonly kind: FailureKind;
+  /** What it takes out, where it is more or less than its kind does. */
+  readonly scope?: PauseScope;
 }
+
+/** What a response means: the kind, and what it takes out where the row says so. */
+export type Meaning = Pick<ErrorRow, 'kind' | 'scope'>;
 
 /** What a bare status means when nothing more specific matched. */
 export const statusRows: readonly ErrorRow[] = [
@@ -80,7 +89,7 @@ export const statusRows: readonly ErrorRow[] = [
   { status: [500, 502], kind: 'server_error' },
 ];
 
-export function classify(status: number, body: ErrorBody, rows: readonly ErrorRow[]): FailureKind {
+export function classify(status: number, body: ErrorBody, rows: readonly ErrorRow[]): Meaning {
   const found = [...rows, ...statusRows].find(
     (row) =>
       (!row.status || row.status.includes(status)) &&
@@ -90,8 +99,8 @@ export function classify(status: number, body: ErrorBody, rows: readonly ErrorRo
       (!row.detailPrefix || body.detail.startsWith(row.detailPrefix)) &&
       (!row.text || row.text.test(body.text)),
   );
-  if (found) return found.kind;
-  return status >= 500 ? 'server_error' : 'unknown';
+  if (found) return found.scope === undefined ? { kind: found.kind } : { kind: found.kind, scope: found.scope };
+  return { kind: status >= 500 ? 'server_error' : 'unknown' };
 }
 
 /** `HTTP 429 rate_limit_exceeded`: enough to act on, nothing of the caller's. */
@@ -101,3 +110,40 @@ export function errorMessage(status: number, body: ErrorBody): string {
   );
   return code === undefined ? `HTTP ${status}` : `HTTP ${status} ${code}`;
 }
+
+/** An HTML page is a proxy or a wrong address, not a model that does not exist. */
+const isHtml = (headers: Readonly<Record<string, string>>, body: string): boolean =>
+  (headers['content-type'] ?? '').includes('text/html') || /^\s*<(?:!doctype|html)/i.test(body.slice(0, 200));
+
+/** A dialect's reader of errors: its own table, then what a bare status means. */
+export const errorReader =
+  (rows: readonly ErrorRow[]) =>
+  ({ status, headers, body }: ErrorResponse, nowMs: number): Failure => {
+    const parsed = readErrorBody(body);
+    const { kind, ...scope } =
+      isHtml(headers, body) && status === 404 ? { kind: 'config' as const } : classify(status, parsed, rows);
+    return failure(kind, errorMessage(status, parsed), {
+      httpStatus: status,
+      retryAfterMs: parseRetryAfter(headers, body, nowMs),
+      ...(headers['x-should-retry'] === 'false' ? { isFinalHere: true as const } : {}),
+      ...scope,
+    });
+  };
+
+/**
+ * A dialect's reader of errors inside an answer of status 200, where nothing but the body speaks.
+ * @param statusOf the status it would have had outside of one
+ */
+export const insideReader =
+  (rows: readonly ErrorRow[], statusOf: (body: ErrorBody) => number) =>
+  (root: unknown, nowMs: number): Failure => {
+    const text = JSON.stringify(root);
+    const body = readErrorBody(text);
+    const status = statusOf(body);
+    const { kind, ...scope } = classify(status, body, rows);
+    return failure(kind, errorMessage(status, body), {
+      httpStatus: 200,
+      retryAfterMs: parseRetryAfter({}, text, nowMs),
+      ...scope,
+    });
+  };

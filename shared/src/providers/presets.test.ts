@@ -13,6 +13,9 @@ test('the presets are those of the design, each once, local servers first', () =
 test.for([
   ['openai', 'openai', 'https://api.openai.com/v1', 'OPENAI_API_KEY'],
   ['anthropic', 'anthropic', 'https://api.anthropic.com/v1', 'ANTHROPIC_API_KEY'],
+  ['gemini', 'gemini', 'https://generativelanguage.googleapis.com/v1beta', 'GEMINI_API_KEY'],
+  ['azure-openai', 'azure-openai', null, 'AZURE_OPENAI_API_KEY'],
+  ['cohere', 'cohere', 'https://api.cohere.com', 'COHERE_API_KEY'],
   ['groq', 'openai', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY'],
   ['mistral', 'openai', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY'],
   ['openrouter', 'openai', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY'],
@@ -20,11 +23,8 @@ test.for([
   ['localai', 'openai', 'http://127.0.0.1:8080/v1', 'LOCALAI_API_KEY'],
   ['vllm', 'openai', 'http://127.0.0.1:8000/v1', 'VLLM_API_KEY'],
 ] as const)('%s speaks %s at %s with %s', ([id, dialect, endpoint, variable]) => {
-  expect(presetOf(id)).toMatchObject({ dialect, endpoint, credentialVariables: [variable] });
-});
-
-test.for(['gemini', 'azure-openai', 'cohere'])('%s is known, and has no dialect yet', (id) => {
-  expect(presetOf(id)?.dialect).toBeNull();
+  expect(presetOf(id)).toMatchObject({ dialect, endpoint });
+  expect(presetOf(id)?.credentialVariables[0]).toBe(variable);
 });
 
 test('a preset that nobody knows is undefined', () => {
@@ -49,11 +49,15 @@ test('servers that share a port are told apart by their paths', () => {
 });
 
 test('every dialect a preset names exists', () => {
-  for (const { dialect } of presets) if (dialect !== null) expect(dialectOf(dialect).name).toBe(dialect);
+  for (const { dialect } of presets) expect(dialectOf(dialect).name).toBe(dialect);
 });
 
-test('Mistral refuses unknown fields: its presets drops those it has no name for', () => {
+test('Mistral refuses unknown fields: its preset drops those it has no name for', () => {
   const drop = presetOf('mistral')?.quirks.drop ?? [];
-  for (const field of ['user', 'seed', 'store', 'logit_bias', 'safety_identifier']) expect(drop).toContain(field);
-  expect(presetOf('mistral')?.quirks).toMatchObject({ maxTokensField: 'max_tokens', streamUsage: false });
+  for (const field of ['user', 'store', 'logit_bias', 'safety_identifier']) expect(drop).toContain(field);
+  expect(presetOf('mistral')?.quirks).toMatchObject({
+    maxTokensField: 'max_tokens',
+    streamUsage: false,
+    seedField: 'random_seed',
+  });
 });

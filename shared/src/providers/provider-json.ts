@@ -37,3 +37,6 @@ const mostTokens = 1_000_000_000;
 /** A token count; anything but a whole number from 0 to a billion is not reported. */
 export const asCount = (value: unknown): number | null =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= mostTokens ? value : null;
+
+/** A word of a provider's that we do not know, for a warning, if it is a word: any other text may hold anything. */
+export const wordOf = (text: string): string => (/^[\w.:-]{1,40}$/.test(text) ? `"${text}"` : 'of another form');

@@ -47,6 +47,7 @@ describe('the wait in the body', () => {
     ['is in the text, in minutes', 'Please retry in 2m.', 120_000],
     ['is in the text, in minutes and seconds', 'Please try again in 14m24s. Need more tokens?', 864_000],
     ['is in the text, in hours, minutes and seconds', 'Try again in 1h2m3.5s', 3_723_500],
+    ['is in the text, in words of Azure', 'Please retry after 12 seconds.', 12_000],
     ['is in the text, in words', 'try again in 20 seconds', 20_000],
     ['is in the text, in two words', 'Please try again in 1 minute 30 seconds.', 90_000],
     ['is in the text, in days', 'Please try again in 2 days.', 2 * dayMs],

@@ -37,8 +37,11 @@ function fromBody(body: string, nowMs: number): number | null {
 }
 
 const textUnit = 'ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?';
-/** `try again in 14m24s`, `retry in 20 seconds`. */
-const phrase = new RegExp(`(?:try again|retry) in ((?:\\d+(?:\\.\\d+)?\\s?(?:${textUnit})(?![a-z])\\s?)+)`, 'i');
+/** `try again in 14m24s`, `retry in 20 seconds`, `retry after 12 seconds`. */
+const phrase = new RegExp(
+  `(?:try again|retry) (?:in|after) ((?:\\d+(?:\\.\\d+)?\\s?(?:${textUnit})(?![a-z])\\s?)+)`,
+  'i',
+);
 
 /** `1 minute 30 seconds` -> `1m30s`. */
 const shortUnits = (duration: string): string =>

@@ -2,9 +2,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import type { Answer } from '../chat/response.ts';
 import type { FailureKind } from '../domain/failure.ts';
 import type { DialectName } from './dialect.ts';
-import { dialectOf } from './dialects.ts';
+import { readingOf } from './fixture-call.ts';
 import {
   type CallResult,
   createTransport,
@@ -46,10 +47,10 @@ interface CallOptions {
 function call(
   url: string,
   { dialect = 'openai', stream = false, timeouts = {}, signal }: CallOptions = {},
-): Promise<CallResult> {
+): Promise<CallResult<Answer>> {
   const transport = createTransport({ connections: 4, connectMs: timeouts.connectMs ?? 2_000 });
   stops.push(() => transport.close());
-  return transport.call({ url, headers: {}, body: '{}', warnings: [] }, dialectOf(dialect), {
+  return transport.call({ url, headers: {}, body: '{}', warnings: [] }, readingOf(dialect), {
     stream,
     timeouts: { ...longTimeouts, ...timeouts },
     signal: signal ?? new AbortController().signal,

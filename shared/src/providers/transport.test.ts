@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { FailureKind } from '../domain/failure.ts';
 import type { DialectName } from './dialect.ts';
-import { dialectOf } from './dialects.ts';
+import { readingOf } from './fixture-call.ts';
 import { createTransport, type Timeouts } from './transport.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
@@ -45,7 +45,7 @@ async function callOf(handler: Handler, { dialect = 'openai', stream = false, no
     body: '{"a":"é"}',
     warnings: [],
   };
-  const result = await transport.call(http, dialectOf(dialect), {
+  const result = await transport.call(http, readingOf(dialect), {
     stream,
     timeouts,
     signal: new AbortController().signal,
@@ -243,7 +243,7 @@ test('a page of HTML leaves its socket usable for the next call', async () => {
   const transport = createTransport({ connections: 1, connectMs: 2_000 });
   stops.push(() => transport.close());
   const call = () =>
-    transport.call({ url: server.url, headers: {}, body: '{}', warnings: [] }, dialectOf('openai'), {
+    transport.call({ url: server.url, headers: {}, body: '{}', warnings: [] }, readingOf('openai'), {
       stream: false,
       timeouts,
       signal: new AbortController().signal,

@@ -5,13 +5,20 @@
  * and the whole attempt. The body is always consumed or destroyed, and its size is bounded; an unread body would
  * keep its socket out of the pool.
  */
-import { Agent, type Dispatcher, errors, request as send } from 'undici';
-import type { Answer } from '../chat/response.ts';
-import { emptyAnswer, hasContent } from '../chat/response.ts';
+import { Agent, type Dispatcher, errors } from 'undici';
 import type { Failure } from '../domain/failure.ts';
 import { Problem } from '../domain/problem.ts';
-import { type Dialect, failure, type HttpRequest, type ReadResult } from './dialect.ts';
+import {
+  type Dialect,
+  failure,
+  type HttpRequest,
+  type Reader,
+  type ReadResult,
+  type StreamPiece,
+  type StreamReader,
+} from './dialect.ts';
 import { CutJsonError, parseProviderJson } from './provider-json.ts';
+import { type BodySink, receive } from './receive.ts';
 import { SseTooLongError } from './sse.ts';
 
 export const maxAnswerBytes = 32 * 1024 * 1024;
@@ -27,9 +34,10 @@ export interface Timeouts {
 /** Why a call was stopped from our side. It is the `reason` of the aborted signal. */
 export type StopReason = 'cancelled' | 'shutdown' | 'lost_lease' | 'total_timeout';
 
-export type CallResult =
-  | { readonly kind: 'answer'; readonly answer: Answer; readonly meta: CallMeta }
-  | { readonly kind: 'failure'; readonly failure: Failure; readonly partial: Answer; readonly meta: CallMeta }
+export type CallResult<A> =
+  | { readonly kind: 'answer'; readonly answer: A; readonly meta: CallMeta }
+  /** `partial`: what had come of a streamed answer when it failed; null of any other. */
+  | { readonly kind: 'failure'; readonly failure: Failure; readonly partial: A | null; readonly meta: CallMeta }
   | { readonly kind: 'stopped'; readonly reason: StopReason; readonly meta: CallMeta };
 
 export interface CallMeta {
@@ -38,14 +46,26 @@ export interface CallMeta {
   readonly requestId: string | null;
   /** False while nothing of the request can have reached the provider. */
   readonly isSent: boolean;
+  /** Headers of the answer that say what is left of a limit; empty without an answer. */
+  readonly limitHeaders: Readonly<Record<string, string>>;
+}
+
+/** How what comes back is understood: the reader of this request's answer, and the dialect's errors. */
+export interface Reading<A> {
+  readonly reader: Reader<A>;
+  readonly readError: Dialect['readError'];
+}
+
+export interface CallOptions {
+  readonly stream: boolean;
+  readonly timeouts: Timeouts;
+  readonly signal: AbortSignal;
+  /** Called with each piece of a streamed answer as it comes. */
+  readonly onPiece?: (piece: StreamPiece) => void;
 }
 
 export interface Transport {
-  call(
-    http: HttpRequest,
-    dialect: Dialect,
-    options: { stream: boolean; timeouts: Timeouts; signal: AbortSignal },
-  ): Promise<CallResult>;
+  call<A>(http: HttpRequest, reading: Reading<A>, options: CallOptions): Promise<CallResult<A>>;
   close(): Promise<void>;
 }
 
@@ -59,119 +79,155 @@ export function createTransport(options: { connections: number; connectMs: numbe
     maxHeaderSize: 32 * 1024,
   });
   return {
-    call: (http, dialect, call) => callOnce(agent, http, dialect, call, now),
+    call: (http, reading, call) => callOnce(agent, http, reading, call, now),
     close: () => agent.close(),
   };
 }
 
-async function callOnce(
+async function callOnce<A>(
   dispatcher: Dispatcher,
   http: HttpRequest,
-  dialect: Dialect,
-  { stream, timeouts, signal }: { stream: boolean; timeouts: Timeouts; signal: AbortSignal },
+  reading: Reading<A>,
+  { stream, timeouts, signal, onPiece }: CallOptions,
   now: () => number,
-): Promise<CallResult> {
+): Promise<CallResult<A>> {
   const startedAtMs = now();
   const meta: { -readonly [K in keyof CallMeta]: CallMeta[K] } = {
     firstByteMs: null,
     httpStatus: null,
     requestId: null,
     isSent: false,
+    limitHeaders: {},
   };
-  const reader = stream ? dialect.createStreamReader() : null;
+  const pieces = stream ? reading.reader.createStreamReader(onPiece ?? (() => undefined)) : null;
+  const answer: { body: Body<A> | null } = { body: null };
   try {
-    const response = await send(http.url, {
-      method: 'POST',
-      headers: http.headers,
-      body: http.body,
-      dispatcher,
+    await receive(dispatcher, http, {
+      firstByteMs: timeouts.firstByteMs,
+      idleMs: timeouts.idleMs,
       signal,
-      headersTimeout: timeouts.firstByteMs,
-      bodyTimeout: timeouts.idleMs,
+      open(status, headers) {
+        meta.isSent = true;
+        meta.firstByteMs = now() - startedAtMs;
+        meta.httpStatus = status;
+        meta.limitHeaders = limitHeadersOf(headers);
+        meta.requestId = headers['x-request-id'] ?? headers['request-id'] ?? headers['apim-request-id'] ?? null;
+        answer.body = openBody(status, headers, pieces, reading, now);
+        return answer.body;
+      },
     });
-    meta.isSent = true;
-    meta.firstByteMs = now() - startedAtMs;
-    meta.httpStatus = response.statusCode;
-    const headers = flatten(response.headers);
-    meta.requestId = headers['x-request-id'] ?? headers['request-id'] ?? headers['apim-request-id'] ?? null;
-    if (response.statusCode < 200 || response.statusCode > 299) {
-      const body = await readText(response.body, maxErrorBytes, 'cut');
-      return {
-        kind: 'failure',
-        failure: dialect.readError({ status: response.statusCode, headers, body }, now()),
-        partial: emptyAnswer,
-        meta,
-      };
-    }
-    if (isHtml(headers)) {
-      await response.body.dump({ limit: maxErrorBytes }); // An unread body keeps its socket out of the pool.
-      const page = failure('config', 'the answer is an HTML page: a proxy, or a wrong address');
-      return conclude({ kind: 'failure', failure: page }, emptyAnswer, meta);
-    }
-    const result =
-      reader && !isJson(headers) ? await readStream(response.body, reader) : await readWhole(response.body, dialect);
-    return conclude(result, reader?.partial() ?? emptyAnswer, meta);
+    if (answer.body === null) throw new Error('Cannot read an answer that never began');
+    const result = answer.body.end();
+    if (result.kind === 'answer') return { ...result, meta };
+    return {
+      kind: 'failure',
+      failure: { ...result.failure, httpStatus: meta.httpStatus },
+      partial: result.partial ?? safePartial(pieces),
+      meta,
+    };
   } catch (error) {
     // Whether the provider had begun is not known, and the unknown is never zero.
     if (signal.aborted)
       return { kind: 'stopped', reason: signal.reason as StopReason, meta: { ...meta, isSent: true } };
     meta.isSent ||= !isBeforeSend(error);
-    return { kind: 'failure', failure: toFailure(error, meta.httpStatus), partial: safePartial(reader), meta };
+    return { kind: 'failure', failure: toFailure(error, meta.httpStatus), partial: safePartial(pieces), meta };
   }
 }
 
-function conclude(result: ReadResult, partial: Answer, meta: CallMeta): CallResult {
-  if (result.kind === 'failure')
-    return { kind: 'failure', failure: { ...result.failure, httpStatus: meta.httpStatus }, partial, meta };
-  if (!hasContent(result.answer)) {
-    const empty = failure('bad_output', 'the answer is empty', { httpStatus: meta.httpStatus });
-    return { kind: 'failure', failure: empty, partial: result.answer, meta };
+/** The body of an answer: what is read of it, and what it says in the end. */
+interface Body<A> extends BodySink {
+  end(): ReadResult<A>;
+}
+
+function openBody<A>(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  pieces: StreamReader<A> | null,
+  { reader, readError }: Reading<A>,
+  now: () => number,
+): Body<A> {
+  if (status < 200 || status > 299) {
+    const text = collectText(maxErrorBytes, 'cut');
+    return {
+      push: text.push,
+      end: () => ({ kind: 'failure', failure: readError({ status, headers, body: text.end() }, now()) }),
+    };
   }
-  return { kind: 'answer', answer: result.answer, meta };
+  if (isHtml(headers)) {
+    const page = failure('config', 'the answer is an HTML page: a proxy, or a wrong address');
+    let bytes = 0;
+    // Read to its end where that is near: its socket can then be used again.
+    return {
+      push(chunk) {
+        bytes += chunk.length;
+        return bytes <= maxErrorBytes;
+      },
+      end: () => ({ kind: 'failure', failure: page }),
+    };
+  }
+  if (pieces && !isJson(headers)) return streamBody(pieces);
+  const text = collectText(maxAnswerBytes, 'fail');
+  return { push: text.push, end: () => reader.readAnswer(parseProviderJson(text.end())) };
 }
 
-async function readWhole(body: Dispatcher.ResponseData['body'], dialect: Dialect): Promise<ReadResult> {
-  return dialect.readAnswer(parseProviderJson(await readText(body, maxAnswerBytes, 'fail')));
-}
-
-async function readStream(
-  body: Dispatcher.ResponseData['body'],
-  reader: ReturnType<Dialect['createStreamReader']>,
-): Promise<ReadResult> {
+function streamBody<A>(pieces: StreamReader<A>): Body<A> {
   const decoder = new TextDecoder('utf-8');
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > maxAnswerBytes) throw new TooLargeError();
-    reader.push(decoder.decode(chunk, { stream: true }));
-  }
-  reader.push(decoder.decode());
-  return reader.end();
+  return {
+    push(chunk) {
+      bytes += chunk.length;
+      if (bytes > maxAnswerBytes) throw new TooLargeError();
+      pieces.push(decoder.decode(chunk, { stream: true }));
+      return true;
+    },
+    end() {
+      pieces.push(decoder.decode());
+      return pieces.end();
+    },
+  };
 }
 
 class TooLargeError extends Error {}
 
-/** Reads at most `limit` bytes; beyond it cuts (error bodies) or fails (answers), and destroys the rest. */
-async function readText(body: Dispatcher.ResponseData['body'], limit: number, beyond: 'cut' | 'fail'): Promise<string> {
+/** Keeps at most `limit` bytes; beyond it cuts (error bodies) or fails (answers), and the rest is not read. */
+function collectText(limit: number, beyond: 'cut' | 'fail'): BodySink & { end(): string } {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > limit) {
-      if (beyond === 'fail') throw new TooLargeError();
-      break; // Leaving the loop destroys the body.
-    }
-    chunks.push(chunk);
-  }
-  return new TextDecoder('utf-8').decode(Buffer.concat(chunks));
+  return {
+    push(chunk) {
+      bytes += chunk.length;
+      if (bytes > limit) {
+        if (beyond === 'fail') throw new TooLargeError();
+        return false;
+      }
+      chunks.push(chunk);
+      return true;
+    },
+    end: () => Buffer.concat(chunks).toString('utf8'),
+  };
 }
 
-function safePartial(reader: ReturnType<Dialect['createStreamReader']> | null): Answer {
+function safePartial<A>(reader: StreamReader<A> | null): A | null {
   try {
-    return reader?.partial() ?? emptyAnswer;
+    return reader?.partial() ?? null;
   } catch {
-    return emptyAnswer; // Half of a tool call's JSON does not parse; the text is lost with the stream anyway.
+    return null; // Half of a tool call's JSON does not parse; the text is lost with the stream anyway.
   }
+}
+
+const mostLimitHeaders = 40;
+
+/** Only the numbers of limits leave here: other headers may say who we are. */
+function limitHeadersOf(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const found: Record<string, string> = {};
+  let count = 0;
+  for (const name in headers) {
+    if (!name.includes('ratelimit') && !name.startsWith('anthropic-priority')) continue;
+    found[name] = headers[name] ?? '';
+    count += 1;
+    if (count === mostLimitHeaders) break;
+  }
+  return found;
 }
 
 const isJson = (headers: Readonly<Record<string, string>>): boolean =>
@@ -179,12 +235,6 @@ const isJson = (headers: Readonly<Record<string, string>>): boolean =>
 
 const isHtml = (headers: Readonly<Record<string, string>>): boolean =>
   /^text\/html\b/.test(headers['content-type'] ?? '');
-
-function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
-  );
-}
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { candidates, type JobNeeds, type TargetFacts } from './candidates.ts';
 
-const nowMs = 1_000_000;
+const untilMs = 1_000_001;
 const facts: TargetFacts = {
   isConfigured: true,
   isEnabled: true,
@@ -9,28 +9,27 @@ const facts: TargetFacts = {
   capabilities: ['tools', 'vision'],
   lacks: [],
   contextWindow: 8_000,
-  pausedUntilMs: null,
+  closed: null,
 };
 const needs: JobNeeds = {
   capabilities: ['tools'],
-  estimatedTokens: 1_000,
+  windowTokens: 1_000,
   require: ['eu'],
   excludeProviders: ['groq'],
 };
 type Change = { readonly facts?: Partial<TargetFacts>; readonly needs?: Partial<JobNeeds> };
 
 const standing = (change: Change) =>
-  candidates(['openai/gpt'], { ...needs, ...change.needs }, () => ({ ...facts, ...change.facts }), nowMs)[0];
+  candidates(['openai/gpt'], { ...needs, ...change.needs }, () => ({ ...facts, ...change.facts }))[0];
 
 describe('a target is eligible', () => {
   test.for<[string, Change]>([
     ['when it has all that the job needs', {}],
     ['when its capabilities are unknown', { facts: { capabilities: null } }],
     ['when its context window is unknown', { facts: { contextWindow: null } }],
-    ['when the request fits its window exactly', { needs: { estimatedTokens: 8_000 } }],
+    ['when the request fits its window exactly', { needs: { windowTokens: 8_000 } }],
     ['when the job requires no label of one that has none', { needs: { require: [] }, facts: { labels: [] } }],
-    ['when its pause ends now', { facts: { pausedUntilMs: nowMs } }],
-    ['when its pause is over', { facts: { pausedUntilMs: nowMs - 1 } }],
+    ['when nothing is known that must fit its window', { needs: { windowTokens: 0 }, facts: { contextWindow: 1 } }],
     ['when it lacks what the job does not need', { facts: { lacks: ['logprobs'] } }],
   ])('%s', ([, change]) => {
     expect(standing(change)).toEqual({ target: 'openai/gpt', kind: 'eligible' });
@@ -63,7 +62,7 @@ describe('a target is skipped', () => {
     ],
     [
       'when the request is one token too long',
-      { needs: { estimatedTokens: 8_001 } },
+      { needs: { windowTokens: 8_001 } },
       'context_window',
       'about 8001 tokens do not fit into 8000',
     ],
@@ -71,25 +70,40 @@ describe('a target is skipped', () => {
     expect(standing(change)).toEqual({ target: 'openai/gpt', kind: 'skipped', reason, detail, untilMs: null });
   });
 
-  test('when it is paused, until the pause ends', () => {
-    expect(standing({ facts: { pausedUntilMs: nowMs + 1 } })).toEqual({
-      target: 'openai/gpt',
-      kind: 'skipped',
-      reason: 'paused',
-      detail: 'paused after a failure',
-      untilMs: nowMs + 1,
-    });
+  test.for<[string, TargetFacts['closed'], object]>([
+    [
+      'when it is paused, until the pause ends',
+      { why: 'paused', untilMs },
+      { reason: 'paused', detail: 'paused after a failure', untilMs },
+    ],
+    [
+      'when it is at its limits, until they end',
+      { why: 'limited', untilMs },
+      { reason: 'limited', detail: 'at its limit' },
+    ],
+    [
+      'when every credential is refused, until one is tried again',
+      { why: 'credentials_exhausted', untilMs },
+      { reason: 'credentials_exhausted', detail: 'no credential may be used', untilMs },
+    ],
+    [
+      'when no credential is there, until somebody gives one',
+      { why: 'credentials_exhausted', untilMs: null },
+      { reason: 'credentials_exhausted', untilMs: null },
+    ],
+  ])('%s', ([, closed, expected]) => {
+    expect(standing({ facts: { closed } })).toMatchObject({ target: 'openai/gpt', kind: 'skipped', ...expected });
   });
 
   test('for a reason that lasts before one that ends, so that nobody waits in vain', () => {
-    const change = { facts: { pausedUntilMs: nowMs + 1, labels: [] } };
+    const change = { facts: { closed: { why: 'paused', untilMs } as const, labels: [] } };
     expect(standing(change)).toMatchObject({ reason: 'label', untilMs: null });
   });
 });
 
 test('each target is judged by its own facts, in the order of the chain', () => {
   const factsOf = (target: string) => ({ ...facts, isEnabled: target !== 'b/1' });
-  const found = candidates(['c/1', 'b/1', 'a/1'], needs, factsOf, nowMs);
+  const found = candidates(['c/1', 'b/1', 'a/1'], needs, factsOf);
   expect(found.map((candidate) => `${candidate.target} ${candidate.kind}`)).toEqual([
     'c/1 eligible',
     'b/1 skipped',

@@ -14,13 +14,14 @@ export interface TargetFacts {
   readonly capabilities: readonly Capability[] | null;
   readonly lacks: readonly Capability[];
   readonly contextWindow: number | null;
-  /** Skipped until then (`pause_*`, `disable_model`); null: not paused. */
-  readonly pausedUntilMs: number | null;
+  /** No place to call it at; `untilMs` null: until somebody does something. null: open. */
+  readonly closed: { readonly why: ClosedWhy; readonly untilMs: number | null } | null;
 }
 
 export interface JobNeeds {
   readonly capabilities: readonly Capability[];
-  readonly estimatedTokens: number;
+  /** What must fit into the context window at once; 0: nothing that is known. */
+  readonly windowTokens: number;
   readonly require: readonly string[];
   readonly excludeProviders: readonly string[];
 }
@@ -32,7 +33,10 @@ export type SkipReason =
   | 'excluded'
   | 'capability'
   | 'context_window'
-  | 'paused';
+  | ClosedWhy;
+
+/** `limited`: nothing but limits, which end by themselves. */
+export type ClosedWhy = 'paused' | 'limited' | 'credentials_exhausted';
 
 export type Candidate =
   | { readonly target: string; readonly kind: 'eligible' }
@@ -48,13 +52,18 @@ export function candidates(
   targets: readonly string[],
   needs: JobNeeds,
   factsOf: (target: string) => TargetFacts,
-  nowMs: number,
 ): Candidate[] {
   return targets.map((target) => {
-    const skip = skipReason(target, needs, factsOf(target), nowMs);
+    const skip = skipReason(target, needs, factsOf(target));
     return skip === null ? { target, kind: 'eligible' } : { target, kind: 'skipped', ...skip };
   });
 }
+
+const closedDetail: Readonly<Record<ClosedWhy, string>> = {
+  paused: 'paused after a failure',
+  limited: 'at its limit',
+  credentials_exhausted: 'no credential may be used',
+};
 
 type Skip = { reason: SkipReason; detail: string; untilMs: number | null };
 const skipped = (reason: SkipReason, detail: string, untilMs: number | null = null): Skip => ({
@@ -63,7 +72,7 @@ const skipped = (reason: SkipReason, detail: string, untilMs: number | null = nu
   untilMs,
 });
 
-function skipReason(target: string, needs: JobNeeds, facts: TargetFacts, nowMs: number): Skip | null {
+function skipReason(target: string, needs: JobNeeds, facts: TargetFacts): Skip | null {
   const { provider } = splitTarget(target);
   if (!facts.isConfigured) return skipped('not_configured', `no provider "${provider}"`);
   if (!facts.isEnabled) return skipped('disabled', `provider "${provider}" is disabled`);
@@ -75,10 +84,8 @@ function skipReason(target: string, needs: JobNeeds, facts: TargetFacts, nowMs: 
     (capability) => facts.lacks.includes(capability) || facts.capabilities?.includes(capability) === false,
   );
   if (missing !== undefined) return skipped('capability', `cannot do "${missing}"`);
-  if (facts.contextWindow !== null && needs.estimatedTokens > facts.contextWindow) {
-    return skipped('context_window', `about ${needs.estimatedTokens} tokens do not fit into ${facts.contextWindow}`);
+  if (facts.contextWindow !== null && needs.windowTokens > facts.contextWindow) {
+    return skipped('context_window', `about ${needs.windowTokens} tokens do not fit into ${facts.contextWindow}`);
   }
-  if (facts.pausedUntilMs !== null && facts.pausedUntilMs > nowMs)
-    return skipped('paused', 'paused after a failure', facts.pausedUntilMs);
-  return null;
+  return facts.closed === null ? null : skipped(facts.closed.why, closedDetail[facts.closed.why], facts.closed.untilMs);
 }

@@ -35,6 +35,8 @@ function decideAfter(kind: FailureKind, mode: DecidePolicy['mode'], failedBefore
     nowMs,
     deadlineAtMs: nowMs + 86_400_000,
     random: 0,
+    isOpenElsewhere: false,
+    action: null,
   });
 }
 

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
-import { type FailureAction, type FailureKind, failureKinds, failureRule } from '../domain/failure.ts';
+import { type Failure, type FailureAction, type FailureKind, failureKinds, failureRule } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
 import { type DecidePolicy, type Decision, decide } from './decide.ts';
 
@@ -14,10 +14,14 @@ interface Step {
   readonly retryAfterMs: number | null;
   readonly durationMs: number;
   readonly random: number;
+  /** The provider said that asking it again is of no use. */
+  readonly isFinalHere: boolean;
 }
 interface World {
   readonly policy: DecidePolicy;
   readonly targetCount: number;
+  /** Of each target. */
+  readonly accountCount: number;
   /** Targets that may not serve the job at all; never the first. */
   readonly barred: readonly boolean[];
   readonly deadlineMs: number;
@@ -29,6 +33,8 @@ interface Moment {
   readonly current: string;
   readonly candidates: readonly Candidate[];
   readonly history: readonly AttemptRecord[];
+  readonly step: Step;
+  readonly isOpenElsewhere: boolean;
   readonly decision: Decision;
 }
 
@@ -38,39 +44,70 @@ function simulate(world: World): { moments: Moment[]; isOver: boolean } {
   const { policy, steps, deadlineMs } = world;
   const targets = Array.from({ length: world.targetCount }, (_, index) => `p${index}/m`);
   const paused = new Map<string, number>();
+  const accounts = accountsOf(world.accountCount);
   const moments: Moment[] = [];
   const history: AttemptRecord[] = [];
   let nowMs = 0;
   let current = 'p0/m';
   for (let n = 1; n <= mostSteps && nowMs < deadlineMs; n += 1) {
-    const { kind, retryAfterMs, durationMs, random } = steps[n % steps.length] as Step;
-    nowMs += durationMs;
-    const candidates = targets.map((target, index) => standingOf(target, world.barred[index] === true, paused, nowMs));
-    const failure = { kind, message: 'a message', httpStatus: null, retryAfterMs };
+    const step = steps[n % steps.length] as Step;
+    const { kind, retryAfterMs, random } = step;
+    nowMs += step.durationMs;
+    const candidates = targets.map((target, index) => {
+      const untilMs = Math.max(paused.get(target) ?? 0, accounts.closedUntilMs(target, nowMs));
+      return standingOf(target, world.barred[index] === true, untilMs, nowMs);
+    });
+    const isOpenElsewhere = accounts.refuse(current, step, nowMs);
     const decision = decide({
-      ...{ failure, target: current, policy, candidates, nowMs, random },
+      failure: failureOf(step),
+      ...{ target: current, policy, candidates, nowMs, random, isOpenElsewhere, action: null },
       ...{ history: [...history], deadlineAtMs: deadlineMs },
     });
-    moments.push({ nowMs, current, candidates, history: [...history], decision });
+    moments.push({ nowMs, current, candidates, history: [...history], step, isOpenElsewhere, decision });
     history.push(endOf({ n, target: current, kind, retryAfterMs, decision, nowMs }));
     if (decision.kind === 'fail' || decision.kind === 'succeed') return { moments, isOver: true };
     const { pause } = failureRule(kind);
-    if (pause) paused.set(current, nowMs + Math.max(pause.ms, retryAfterMs ?? 0));
+    if (pause && !(world.accountCount > 1 && ofCredential.has(kind)))
+      paused.set(current, nowMs + Math.max(pause.ms, retryAfterMs ?? 0));
     nowMs += decision.delayMs;
     current = decision.target;
   }
   return { moments, isOver: nowMs >= deadlineMs };
 }
 
-function standingOf(target: string, isBarred: boolean, paused: Map<string, number>, nowMs: number): Candidate {
-  const untilMs = paused.get(target) ?? 0;
+const failureOf = ({ kind, retryAfterMs, isFinalHere }: Step): Failure => ({
+  ...{ kind, message: 'a message', httpStatus: null, retryAfterMs },
+  ...(isFinalHere ? { isFinalHere } : {}),
+});
+
+/** Kinds that take out the account alone. */
+const ofCredential: ReadonlySet<FailureKind> = new Set(['rate_limit', 'quota_period', 'billing', 'auth', 'permission']);
+
+/** The accounts of each target. A call uses the one that opened first. */
+function accountsOf(count: number) {
+  const known = new Map<string, number[]>();
+  const of = (target: string): number[] => known.get(target) ?? Array<number>(count).fill(0);
+  return {
+    closedUntilMs: (target: string, nowMs: number) =>
+      of(target).some((until) => until <= nowMs) ? 0 : Math.min(...of(target)),
+    /** True: another one is open. */
+    refuse(target: string, { kind, retryAfterMs }: Step, nowMs: number): boolean {
+      const all = of(target).toSorted((a, b) => a - b);
+      const restMs = retryAfterMs ?? failureRule(kind).pause?.ms ?? 1_000;
+      if (ofCredential.has(kind) && count > 1) known.set(target, [...all.slice(1), nowMs + restMs]);
+      return all.slice(1).some((until) => until <= nowMs);
+    },
+  };
+}
+
+function standingOf(target: string, isBarred: boolean, untilMs: number, nowMs: number): Candidate {
   if (!isBarred && untilMs <= nowMs) return { target, kind: 'eligible' };
   const reason = isBarred ? 'label' : 'paused';
   return { target, kind: 'skipped', reason, detail: 'a detail', untilMs: isBarred ? null : untilMs };
 }
 
 function endOf(
-  attempt: Omit<Step, 'durationMs' | 'random'> & { n: number; target: string; decision: Decision; nowMs: number },
+  attempt: Pick<Step, 'kind' | 'retryAfterMs'> & { n: number; target: string; decision: Decision; nowMs: number },
 ) {
   const { n, target, kind, retryAfterMs, decision, nowMs } = attempt;
   const rule = failureRule(kind);
@@ -103,10 +140,12 @@ const steps: fc.Arbitrary<Step> = fc.record({
   retryAfterMs: fc.option(fc.integer({ min: 1, max: 7_200_000 })),
   durationMs: fc.integer({ min: 200, max: 20_000 }),
   random: randoms,
+  isFinalHere: fc.boolean(),
 });
 const worlds: fc.Arbitrary<World> = fc.record({
   policy: policies,
   targetCount: fc.integer({ min: 1, max: 5 }),
+  accountCount: fc.integer({ min: 1, max: 3 }),
   barred: fc.array(fc.boolean(), { maxLength: 4 }).map((rest) => [false, ...rest]),
   deadlineMs: fc.constantFrom(5_000, 60_000, 600_000),
   steps: fc.array(steps, { minLength: 1, maxLength: 20 }),
@@ -157,6 +196,23 @@ describe('a simulated run', () => {
     }
   });
 
+  always('switches to another credential only where one is open, and within bounds', (world) => {
+    const switches = new Map<string, number>();
+    for (const { decision, current, step, isOpenElsewhere } of simulate(world).moments) {
+      if (decision.kind !== 'retry' || decision.waiting !== 'rate_limit' || decision.delayMs > 0) continue;
+      if (failureRule(step.kind).waiting) continue; // A limit may end at once.
+      expect(isOpenElsewhere && ofCredential.has(step.kind)).toBe(true);
+      expect([world.policy.mode, world.policy.on[step.kind]]).toEqual(['graceful', undefined]);
+      switches.set(current, (switches.get(current) ?? 0) + 1);
+    }
+    expect(Math.max(0, ...switches.values())).toBeLessThanOrEqual(32);
+  });
+
+  always('does not ask again where the provider said that it is of no use', (world) => {
+    for (const { decision, step, isOpenElsewhere } of simulate(world).moments)
+      if (step.isFinalHere && decision.kind === 'retry') expect(isOpenElsewhere && decision.delayMs === 0).toBe(true);
+  });
+
   always('falls back to another target only', (world) => {
     for (const { decision, current } of simulate(world).moments)
       if (decision.kind === 'fall_back') expect(decision.target).not.toBe(current);
@@ -172,14 +228,17 @@ describe('limits without a named end', () => {
   const limits = fc.record({ mode: fc.constantFrom('graceful', 'immediate'), onLimitMs: fc.option(fc.nat(60_000)) });
   test('never make a run ask in a tight loop, however many targets there are', () => {
     const counts = fc.integer({ min: 1, max: 4 });
+    const several = fc.integer({ min: 1, max: 3 });
     fc.assert(
-      fc.property(limits, counts, (change, targetCount) => {
+      fc.property(limits, counts, several, (change, targetCount, accountCount) => {
         const backoff = { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'full' } as const;
         const policy = { ...change, sameTargetRetries: 3, maxAttempts: 10, backoff, on: {} } as const;
-        const step = { kind: 'rate_limit', retryAfterMs: null, durationMs: 1, random: 0.5 } as const;
-        const { moments } = simulate({ policy, targetCount, barred: [], deadlineMs: 600_000, steps: [step] });
-        // With 0.5 the n-th wait is half of 1, 2, 4 … 60 s: about 25 calls of one target in ten minutes.
-        expect(moments.length).toBeLessThanOrEqual(30 * targetCount);
+        const call = { kind: 'rate_limit', retryAfterMs: null, durationMs: 1, isFinalHere: false } as const;
+        const steps = [{ ...call, random: 0.5 }];
+        const { moments } = simulate({ policy, targetCount, accountCount, barred: [], deadlineMs: 600_000, steps });
+        // With 0.5 the n-th wait is half of 1, 2, 4 … 60 s: about 25 calls of one target in ten minutes; and each
+        // switch between accounts is one more.
+        expect(moments.length).toBeLessThanOrEqual((30 + (accountCount > 1 ? 32 : 0)) * targetCount);
       }),
     );
   });

@@ -51,6 +51,8 @@ function decided({ kind = 'overloaded', failure, policy: changed, ...more }: Cha
     nowMs,
     deadlineAtMs: nowMs + 24 * hourMs,
     random: 0.5,
+    isOpenElsewhere: false,
+    action: null,
     ...more,
   });
 }

@@ -41,6 +41,10 @@ export interface DecideInput {
   readonly deadlineAtMs: number;
   /** From [0, 1). */
   readonly random: number;
+  /** The target can be called with another credential, or at another account, than the one that failed. */
+  readonly isOpenElsewhere: boolean;
+  /** Wins over the chain's and the kind's own; null: theirs. */
+  readonly action: FailureAction | null;
 }
 
 export type Decision =
@@ -56,13 +60,33 @@ export const loadingPatienceMs = 5 * 60_000;
 export function decide(input: DecideInput): Decision {
   const { failure, policy, history } = input;
   const rule = failureRule(failure.kind);
-  const action = policy.on[failure.kind] ?? rule.action;
+  const action = input.action ?? policy.on[failure.kind] ?? rule.action;
   if (action === 'succeed') return { kind: 'succeed' };
   if (action === 'fail') return { kind: 'fail', error: failure.kind };
   const counted = history.filter(countsAsAttempt).length + (rule.counts ? 1 : 0);
   if (rule.counts && counted >= policy.maxAttempts) return { kind: 'fail', error: 'attempts_exhausted' };
-  const retry = action === 'retry' ? decideRetry(input, rule) : null;
+  if (canSwitchCredential(input)) return { kind: 'retry', target: input.target, delayMs: 0, waiting: 'rate_limit' };
+  const retry = action === 'retry' && failure.isFinalHere !== true ? decideRetry(input, rule) : null;
   return retry ?? decideFallback(input, rule);
+}
+
+/** Kinds that say no more than that this credential, or its account, may not call now. */
+const ofCredential: ReadonlySet<FailureKind> = new Set(['rate_limit', 'quota_period', 'billing', 'auth', 'permission']);
+/** More credentials than a provider can have configured. */
+const mostSwitches = 32;
+
+/** Another credential of the same target is tried at once: the model is there, only this credential was refused. */
+function canSwitchCredential(input: DecideInput): boolean {
+  const { failure, target, policy, history, isOpenElsewhere, action, candidates } = input;
+  return (
+    isOpenElsewhere &&
+    policy.mode !== 'immediate' &&
+    action === null &&
+    policy.on[failure.kind] === undefined &&
+    candidates.find((candidate) => candidate.target === target)?.kind !== 'skipped' &&
+    ofCredential.has(failure.kind) &&
+    failedOn(history, target).length < mostSwitches
+  );
 }
 
 const countsAsAttempt = (attempt: AttemptRecord): boolean =>

@@ -1,47 +1,50 @@
 /** What the settings and the shared state say about a target, in the form `candidates` reads. */
 import { modelSettings } from '../config/model-settings.ts';
-import type { Settings } from '../config/settings.ts';
+import type { ProviderSettings, Settings } from '../config/settings.ts';
 import { splitTarget } from '../domain/job.ts';
-import { knownModels } from '../providers/catalogue.ts';
 import { dialectOf } from '../providers/dialects.ts';
+import { lackedBy } from '../providers/quirks.ts';
 import type { TargetFacts } from './candidates.ts';
+import { type CredentialRef, openPlaces, type Pauses } from './pauses.ts';
 
-export interface Pause {
-  readonly kind: string;
-  readonly untilMs: number;
+export interface SharedState {
+  readonly pauses: Pauses;
+  /** Providers that an operator has switched on or off; the others are as configured. */
+  readonly switches: ReadonlyMap<string, boolean>;
+  /** Context windows that servers say of themselves, by target. */
+  readonly windows: ReadonlyMap<string, number>;
+  /** The credentials of a provider as this process has read them. */
+  readonly credentialsOf: (provider: ProviderSettings) => readonly CredentialRef[];
 }
-/** Pauses by scope: `provider:openai`, `credential:openai`, `model:openai/gpt-4.1-mini`. */
-export type Pauses = ReadonlyMap<string, Pause>;
 
-export const pauseScopeKey = (scope: 'provider' | 'credential' | 'model', target: string): string =>
-  scope === 'model' ? `model:${target}` : `${scope}:${splitTarget(target).provider}`;
+const closedWhy = { limits: 'limited', credentials: 'credentials_exhausted', failures: 'paused' } as const;
 
-export function targetFacts(settings: Settings, pauses: Pauses): (target: string) => TargetFacts {
+const unconfigured: TargetFacts = {
+  isConfigured: false,
+  isEnabled: false,
+  labels: [],
+  capabilities: null,
+  lacks: [],
+  contextWindow: null,
+  closed: null,
+};
+
+export function targetFacts(settings: Settings, state: SharedState, nowMs: number): (target: string) => TargetFacts {
   return (target) => {
     const { provider: id, model } = splitTarget(target);
     const provider = settings.providers[id];
-    if (!provider)
-      return {
-        isConfigured: false,
-        isEnabled: false,
-        labels: [],
-        capabilities: null,
-        lacks: [],
-        contextWindow: null,
-        pausedUntilMs: null,
-      };
+    if (!provider) return unconfigured;
     const known = modelSettings(provider, model);
-    const untils = (['provider', 'credential', 'model'] as const).flatMap(
-      (scope) => pauses.get(pauseScopeKey(scope, target))?.untilMs ?? [],
-    );
+    const open = openPlaces(provider, target, state.credentialsOf(provider), state.pauses, nowMs);
+    const dialect = dialectOf(provider.dialect);
     return {
       isConfigured: true,
-      isEnabled: provider.enabled,
+      isEnabled: state.switches.get(id) ?? provider.enabled,
       labels: provider.labels,
       capabilities: known.capabilities,
-      lacks: [...dialectOf(provider.dialect).lacks, ...(knownModels[model]?.lacks ?? [])],
-      contextWindow: known.contextWindow,
-      pausedUntilMs: untils.length === 0 ? null : Math.max(...untils),
+      lacks: [...dialect.lacks, ...provider.lacks, ...lackedBy(provider.quirks), ...known.lacks],
+      contextWindow: provider.models[model]?.contextWindow ?? state.windows.get(target) ?? known.contextWindow,
+      closed: open.closedBy === null ? null : { why: closedWhy[open.closedBy], untilMs: open.closedUntilMs },
     };
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { windowSize } from './window.ts';
+import { interactiveReserve, windowSize } from './window.ts';
 
 test.for([
   ['is twice the concurrency while nothing is known of the throughput', 0, 32, 64],
@@ -12,4 +12,13 @@ test.for([
   ['is two for one call at a time', 0, 1, 2],
 ] as const)('a window %s', ([, throughput, concurrency, expected]) => {
   expect(windowSize(throughput, concurrency)).toBe(expected);
+});
+
+test.for([
+  [0, 0],
+  [2, 1],
+  [64, 7],
+  [1_000, 100],
+] as const)('of a window of %i, %i places are kept for interactive jobs', ([window, reserved]) => {
+  expect(interactiveReserve(window)).toBe(reserved);
 });

@@ -76,6 +76,7 @@ export interface BacklogHead extends BacklogGroup {
   readonly seq: number;
   readonly attempt: number;
   readonly estimated_tokens: number;
+  readonly chain: string | null;
   readonly targets: string[];
   readonly require: string[];
   readonly exclude_providers: string[];
@@ -92,7 +93,7 @@ export async function readHeads(
     select h.* from unnest(${groups.map((group) => group.target)}::text[], ${groups.map((group) => group.tenant_id)}::text[],
         ${groups.map((group) => group.priority)}::int[], ${groups.map((group) => group.precedence)}::int[]) as g (target, tenant_id, priority, precedence)
       cross join lateral (
-        select j.target, j.tenant_id, j.priority, j.precedence, j.id, j.seq, j.attempt, j.estimated_tokens, j.targets, j.require, j.exclude_providers,
+        select j.target, j.tenant_id, j.priority, j.precedence, j.id, j.seq, j.attempt, j.estimated_tokens, j.chain, j.targets, j.require, j.exclude_providers,
           (extract(epoch from now() - j.available_at) * 1000)::float8 as waited_ms
         from waybill.jobs j
         where j.status = 'queued' and j.dispatched_at is null and j.target = g.target and j.tenant_id = g.tenant_id
@@ -176,7 +177,7 @@ export async function holdJob(
   id: string,
   seq: number,
   untilMs: number,
-  reason: 'recovery' | 'paused',
+  reason: 'recovery' | 'paused' | 'rate_limit',
 ): Promise<void> {
   await database.kysely
     .updateTable('waybill.jobs')
@@ -190,6 +191,27 @@ export async function holdJob(
     .where('seq', '=', seq)
     .where('status', '=', 'queued')
     .execute();
+}
+
+const mostReleased = 1_000;
+
+/**
+ * Jobs that wait until something may have changed are due at once when it has: a credential was replaced, a provider
+ * switched on or well again. They are looked at anew, and wait again where nothing has changed for them. False: there
+ * may be more.
+ */
+export async function releaseHeld(database: Database): Promise<boolean> {
+  const { rows } = await database.pool.query(
+    `with held as (
+       select id from waybill.jobs
+       where status = 'queued' and dispatched_at is null and waiting_reason in ('recovery', 'paused', 'rate_limit')
+         and available_at > clock_timestamp()
+       limit $1 for update skip locked)
+     update waybill.jobs j set available_at = clock_timestamp(), waiting_until = null from held where j.id = held.id
+     returning j.id`,
+    [mostReleased],
+  );
+  return rows.length < mostReleased;
 }
 
 /** How many jobs wait in each provider's backlog, for Bull Board's descriptions: bounded, so never a full count. */

@@ -16,6 +16,7 @@ export interface ClaimRequest {
   readonly credential: string | null;
   /** The permit's token, and the epoch it was taken in. */
   readonly permit: string;
+  readonly place: string;
   readonly epoch: string;
 }
 
@@ -29,6 +30,7 @@ const historySchema = z.array(
       .enum(failureKinds as [FailureKind, ...FailureKind[]])
       .nullable()
       .catch('unknown'),
+    credential: z.string().nullable(),
     endedAtMs: z.number().nullable(),
     retryAtMs: z.number().nullable(),
   }),
@@ -47,6 +49,8 @@ export type Claim =
       readonly kind: 'claimed';
       readonly job: JobRow;
       readonly request: string;
+      /** What earlier attempts of the run delivered, as JSON text; null: nothing. */
+      readonly carried: string | null;
       readonly history: History;
       readonly prior: PriorCost;
     }
@@ -59,6 +63,7 @@ type Row = JobRow & {
   ord: number;
   outcome: string;
   request: string;
+  carried: string | null;
   history: string;
   prior_cost_nano: string;
   prior_unknown: number;
@@ -83,12 +88,13 @@ export async function claimJobs(database: Database, requests: readonly ClaimRequ
       labels: request.labels,
       credential: request.credential,
       permit: request.permit,
+      place: request.place,
       epoch: request.epoch,
     }))
     // Always in the same order, so that two statements that meet do not wait for each other.
     .toSorted((a, b) => (a.job < b.job ? -1 : 1));
   const { rows } = await database.pool.query(
-    'select ord, outcome, (job).*, request, history, prior_cost_nano, prior_unknown from waybill.claim_jobs($1::jsonb)',
+    'select ord, outcome, (job).*, request, carried, history, prior_cost_nano, prior_unknown from waybill.claim_jobs($1::jsonb)',
     [JSON.stringify(items)],
   );
   const byOrd = new Map((rows as unknown as Row[]).map((row) => [row.ord, row]));
@@ -101,6 +107,7 @@ function toClaim(row: Row | undefined): Claim {
       kind: 'claimed',
       job: row,
       request: row.request,
+      carried: row.carried,
       history: historySchema.parse(JSON.parse(row.history)),
       prior: { nano: BigInt(row.prior_cost_nano), unknown: row.prior_unknown },
     };

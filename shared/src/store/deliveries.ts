@@ -6,7 +6,7 @@ import { cleanText } from '../domain/clean-text.ts';
 import { eventId, type JobEventType } from '../domain/events.ts';
 import { newId } from '../domain/ids.ts';
 import { isFinal, type JobStatus } from '../domain/job.ts';
-import { usageSchema } from '../domain/usage.ts';
+import { type Usage, usageSchema } from '../domain/usage.ts';
 import { webhookPayload } from '../domain/webhook-payload.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database, Trx } from './database.ts';
@@ -57,7 +57,7 @@ export async function insertDeliveries(trx: Trx, job: JobRow): Promise<string | 
 async function payloadOf(trx: Trx, job: JobRow, type: JobEventType): Promise<string> {
   const attempts = await trx
     .selectFrom('waybill.attempts')
-    .select(['status', 'usage', 'cost_nano', 'cost_basis'])
+    .select(['cost_nano', 'cost_basis'])
     .where('job_id', '=', job.id)
     .execute();
   return webhookPayload(
@@ -66,14 +66,26 @@ async function payloadOf(trx: Trx, job: JobRow, type: JobEventType): Promise<str
     {
       nano: attempts.reduce((sum, attempt) => sum + BigInt(attempt.cost_nano ?? 0), 0n),
       unknown: attempts.filter((attempt) => attempt.cost_nano === null && attempt.cost_basis !== null).length,
-      usage: readUsage(attempts.find((attempt) => attempt.status === 'succeeded')?.usage ?? null),
+      usage: null,
     },
     job.finished_at ?? new Date(),
   );
 }
 
+/** Of the parts an answer has come in so far, in the job's present run; null: unknown. */
+export async function usagesOfParts({ kysely }: Database, job: JobRow): Promise<(Usage | null)[]> {
+  const parts = await kysely
+    .selectFrom('waybill.attempts')
+    .select('usage')
+    .where('job_id', '=', job.id)
+    .where('run', '=', job.run)
+    .where('status', '=', 'succeeded')
+    .execute();
+  return parts.map(({ usage }) => readUsage(usage));
+}
+
 /** The end of a job must be told also when a stored usage is not readable. */
-function readUsage(text: string | null) {
+function readUsage(text: string | null): Usage | null {
   try {
     return text === null ? null : usageSchema.parse(JSON.parse(text));
   } catch {

@@ -38,12 +38,13 @@ export async function swapEpoch(database: Database, provider: string, from: stri
 export interface OpenPermit {
   readonly token: string;
   readonly target: string;
+  readonly place: string;
 }
 
 /** The calls that live workers have under way: each holds a permit. */
 export async function openPermits(database: Database, provider: string): Promise<OpenPermit[]> {
   const { rows } = await sql<OpenPermit>`
-    select a.permit as token, a.target from waybill.workers w join waybill.attempts a on a.worker_id = w.id
+    select a.permit as token, a.target, coalesce(a.place, 'default') as place from waybill.workers w join waybill.attempts a on a.worker_id = w.id
     where w.lease_until > clock_timestamp() and a.status = 'started' and a.permit is not null
       and split_part(a.target, '/', 1) = ${provider}`.execute(database.kysely);
   return rows;

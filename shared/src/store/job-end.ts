@@ -89,6 +89,21 @@ export async function retryJob(
   next: { target: string; provider: string; targets: readonly string[]; configVersion: string },
 ): Promise<JobRow | null> {
   const job = await database.kysely
+    // What the last run carried is not this one's.
+    .with('cleared', (db) =>
+      db
+        .updateTable('waybill.payloads')
+        .set({ carried: null })
+        .where('carried', 'is not', null)
+        .where('job_id', 'in', (query) =>
+          query
+            .selectFrom('waybill.jobs')
+            .select('waybill.jobs.id')
+            .where('waybill.jobs.id', '=', id)
+            .where('waybill.jobs.tenant_id', '=', tenantId)
+            .where('waybill.jobs.status', 'in', [...retryable]),
+        ),
+    )
     .updateTable('waybill.jobs')
     .set({
       status: 'queued',
@@ -115,11 +130,13 @@ export async function retryJob(
     })
     .where('id', '=', id)
     .where('tenant_id', '=', tenantId)
-    .where('status', 'in', ['failed', 'cancelled', 'expired'])
+    .where('status', 'in', [...retryable])
     .returningAll()
     .executeTakeFirst();
   return job ?? null;
 }
+
+const retryable = ['failed', 'cancelled', 'expired'] as const;
 
 const endOf = (status: 'cancelled' | 'expired' | 'failed') => ({
   status,

@@ -13,12 +13,16 @@ import * as tables from './migrations/0001-tables.ts';
 import * as claim from './migrations/0002-claim.ts';
 import * as coordination from './migrations/0003-coordination.ts';
 import * as servers from './migrations/0004-servers.ts';
+import * as providers from './migrations/0005-providers.ts';
+import * as streams from './migrations/0006-streams.ts';
 
 const migrations: Readonly<Record<string, { readonly statements: readonly string[] }>> = {
   '0001-tables': tables,
   '0002-claim': claim,
   '0003-coordination': coordination,
   '0004-servers': servers,
+  '0005-providers': providers,
+  '0006-streams': streams,
 };
 
 /** Changes whenever a migration does: the key of the prepared directory. */
@@ -35,17 +39,22 @@ const toMigration = (statements: readonly string[]) => ({
   },
 });
 
+const longestMigration = '30min';
+
 /** @throws Problem `schema_newer` */
 export async function migrate(database: Database): Promise<void> {
   const client = await database.pool.connect();
   try {
     // `create … if not exists` fails for the later one of two processes that create the same thing at once.
+    // Another process may be at a long migration: this one waits for it, longer than a statement may take otherwise.
+    await client.query(`set statement_timeout = '${longestMigration}'`);
     await client.query(`select pg_advisory_lock(hashtext('waybill.migrate'))`);
     await refuseNewer(client);
     await migrateOurs(database);
     await runMigrations(client as never, 'bullmq');
   } finally {
     await client.query(`select pg_advisory_unlock(hashtext('waybill.migrate'))`).catch(() => undefined);
+    await client.query('reset statement_timeout').catch(() => undefined);
     client.release();
   }
 }

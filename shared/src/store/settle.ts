@@ -33,6 +33,10 @@ export interface AttemptEnd {
   readonly usage: Usage | null;
   readonly cost: Cost;
   readonly warnings: readonly string[];
+  /** An answer, but not the whole one. */
+  readonly isPart: boolean;
+  /** Whether the job's row holds something from earlier attempts. */
+  readonly hadCarried: boolean;
 }
 
 export type NextStep =
@@ -45,6 +49,8 @@ export type NextStep =
       readonly waiting: WaitingReason | null;
       /** The window of the next target: with room, and a short delay, the settler adds the entry. */
       readonly window: number;
+      /** JSON text of what was delivered so far, for the next attempt; null: it begins anew. */
+      readonly carried: string | null;
     };
 
 /** What a receiver is told when the settle makes the job final. */
@@ -104,7 +110,7 @@ type Row = SettledJob & { ord: number; is_fenced: boolean; delivery_id: string |
 
 const statement = `select ord, is_fenced, delivery_id, (job).id, (job).seq, (job).attempt, (job).tenant_id, (job).status, (job).target, (job).provider,
   (job).chain, (job).priority, (job).estimated_tokens, (job).dispatched_at, (job).traceparent
-  from waybill.settle_attempts($1::jsonb, $2::text[], $3::text[])`;
+  from waybill.settle_attempts($1::jsonb, $2::text[], $3::text[], $4::text[])`;
 
 export async function settleAttempts(database: Database, settlements: readonly Settlement[]): Promise<Settled[]> {
   // `ord` counts from 1, as arrays do in SQL. Always in the same order of jobs, so that two statements that meet do
@@ -115,6 +121,7 @@ export async function settleAttempts(database: Database, settlements: readonly S
     // Outputs and payloads never pass through jsonb, which refuses what a model may say.
     settlements.map(({ next }) => (next.kind === 'succeed' ? next.output : null)),
     settlements.map(({ telling }) => telling?.payload ?? null),
+    settlements.map(({ next }) => (next.kind === 'requeue' ? next.carried : null)),
   ]);
   const byOrd = new Map((rows as unknown as Row[]).map((row) => [row.ord, row]));
   return settlements.map((_, index) => {
@@ -153,8 +160,14 @@ function toItem({ end, next, telling }: Settlement, index: number) {
     delivery_id: telling === null ? null : newId('whd'),
     event_id: telling?.eventId ?? null,
     event_type: telling?.type ?? null,
+    is_part: end.isPart,
+    carrying: carryingOf(end, next),
   };
 }
+
+/** A row of prompts is rewritten only where something changes. */
+const carryingOf = (end: AttemptEnd, next: NextStep): 'keep' | 'set' =>
+  end.hadCarried || (next.kind === 'requeue' && next.carried !== null) ? 'set' : 'keep';
 
 function nextColumns(next: NextStep) {
   if (next.kind === 'requeue')

@@ -46,7 +46,13 @@ export interface Tables {
   };
   'waybill.batches': { id: string; tenant_id: string; total: number; created_at: GeneratedTime };
   'waybill.jobs': JobTable;
-  'waybill.payloads': { job_id: string; request: string; output: string | null; output_attempt: number | null };
+  'waybill.payloads': {
+    job_id: string;
+    request: string;
+    output: string | null;
+    output_attempt: number | null;
+    carried: string | null;
+  };
   'waybill.attempts': AttemptTable;
   'waybill.ledger': LedgerTable;
   'waybill.webhook_deliveries': DeliveryTable;
@@ -60,6 +66,15 @@ export interface Tables {
   };
   'waybill.leases': { name: string; worker_id: string; lease_until: Time };
   'waybill.server_facts': { name: string; value: string };
+  'waybill.credentials': { name: string; sealed: Buffer; updated_at: GeneratedTime };
+  'waybill.provider_switches': {
+    provider: string;
+    is_enabled: boolean;
+    changed_at: GeneratedTime;
+    changed_by: string | null;
+  };
+  'waybill.provider_health': HealthTable;
+  'waybill.events': { id: string; ord: Generated<string>; type: string; data: string; created_at: GeneratedTime };
   'waybill.epochs': { provider: string; epoch: string; changed_at: GeneratedTime };
 }
 
@@ -120,6 +135,10 @@ export interface AttemptTable {
   credential: string | null;
   /** The token of the permit under which it was called. */
   permit: string | null;
+  /** Where it was called: its account, and its address when there are several. */
+  place: string | null;
+  /** An answer that was not the whole one. */
+  is_part: Generated<boolean>;
   started_at: GeneratedTime;
   ended_at: TimeOrNull;
   duration_ms: number | null;
@@ -132,6 +151,25 @@ export interface AttemptTable {
   cost_basis: string | null;
   cost_reason: string | null;
   warnings: string | null;
+}
+
+export interface HealthTable {
+  provider: string;
+  /** Counted from 1, as the configuration lists them. */
+  endpoint: number;
+  status: 'unknown' | 'healthy' | 'unhealthy' | 'loading';
+  changed_at: GeneratedTime;
+  checked_at: TimeOrNull;
+  consecutive_failures: Generated<number>;
+  consecutive_successes: Generated<number>;
+  /** The last 100 calls, oldest first: latency in ms, negative for a failed one. */
+  calls: Generated<number[]>;
+  /** Seconds in all that it was healthy, and that it was watched. */
+  healthy_s: Generated<number>;
+  watched_s: Generated<number>;
+  last_failure: string | null;
+  /** JSON text of what the server said of itself. */
+  facts: string | null;
 }
 
 export interface LedgerTable {

@@ -2,31 +2,33 @@
  * From a call's result to what is settled: the attempt's end, and the job's next step. Pure but for the values
  * handed in; the table of `decide` says what a failure means.
  */
-import type { ChatRequest } from '@waybill/shared/chat/request.ts';
-import { type Answer, toChatCompletion } from '@waybill/shared/chat/response.ts';
 import { modelSettings } from '@waybill/shared/config/model-settings.ts';
 import type { ChainSettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
-import { type Failure, failureRule } from '@waybill/shared/domain/failure.ts';
+import { type Failure, type FailureAction, failureRule, pauseOf } from '@waybill/shared/domain/failure.ts';
 import { priorities, splitTarget } from '@waybill/shared/domain/job.ts';
 import { type Cost, costOfCall } from '@waybill/shared/pricing/cost.ts';
-import { failure } from '@waybill/shared/providers/dialect.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
 import type { Candidate } from '@waybill/shared/routing/candidates.ts';
 import { type Decision, decide } from '@waybill/shared/routing/decide.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import type { AttemptEnd, NextStep } from '@waybill/shared/store/settle.ts';
+import { type Carried, fits } from './carried.ts';
+import type { Delivery } from './delivery.ts';
 
 export interface Ended {
   readonly job: JobRow;
   readonly target: string;
-  readonly request: ChatRequest;
   readonly provider: ProviderSettings;
   readonly chain: ChainSettings;
   readonly configVersion: string;
   readonly candidates: readonly Candidate[];
   readonly history: readonly AttemptRecord[];
-  readonly result: CallResult;
+  readonly result: CallResult<Delivery>;
+  /** What earlier attempts of the run delivered. */
+  readonly carried: Carried | null;
+  /** The target can be called with another credential, or at another account. */
+  readonly isOpenElsewhere: boolean;
   readonly warnings: readonly string[];
   readonly durationMs: number;
   readonly nowMs: number;
@@ -45,19 +47,35 @@ export interface Conclusion {
 export function conclude(ended: Ended): Conclusion {
   const { result } = ended;
   if (result.kind === 'stopped') return concludeStopped(ended);
-  if (result.kind === 'answer') {
-    const refused = result.answer.refusal !== null || result.answer.finishReason === 'content_filter';
-    if (!refused || ended.chain.on.refusal !== 'fallback') return concludeAnswer(ended, result.answer);
-    return concludeFailure(ended, failure('refusal', 'the model refused to answer'), result.answer);
-  }
-  return concludeFailure(ended, result.failure, result.partial);
+  if (result.kind === 'failure') return concludeFailure(ended, result.failure, result.partial, null);
+  const { fault } = result.answer;
+  if (fault !== null) return concludeFailure(ended, fault.failure, result.answer, fault.action ?? null);
+  return result.answer.carried === null
+    ? concludeAnswer(ended, result.answer)
+    : concludePart(ended, result.answer, result.answer.carried);
 }
 
-function concludeAnswer(ended: Ended, answer: Answer): Conclusion {
-  const output = toChatCompletion(answer, { jobId: ended.job.id, target: ended.target, createdAtMs: ended.nowMs });
+function concludeAnswer(ended: Ended, answer: Delivery): Conclusion {
+  const output = answer.output({ jobId: ended.job.id, createdAtMs: ended.nowMs });
   return {
     end: endOf(ended, 'succeeded', null, answer, null),
-    next: { kind: 'succeed', output: JSON.stringify(output) },
+    next: { kind: 'succeed', output },
+    failure: null,
+  };
+}
+
+/** The job goes on where it is, at once. */
+function concludePart(ended: Ended, answer: Delivery, carried: Carried): Conclusion {
+  return {
+    end: { ...endOf(ended, 'succeeded', null, answer, null), isPart: true },
+    next: {
+      kind: 'requeue',
+      target: ended.target,
+      delayMs: 0,
+      waiting: null,
+      window: ended.windowOf(ended.target),
+      carried: JSON.stringify(carried),
+    },
     failure: null,
   };
 }
@@ -66,12 +84,30 @@ function concludeAnswer(ended: Ended, answer: Answer): Conclusion {
 function concludeStopped(ended: Ended): Conclusion {
   return {
     end: endOf(ended, 'aborted', null, null, null),
-    next: { kind: 'requeue', target: ended.target, delayMs: 0, waiting: null, window: ended.windowOf(ended.target) },
+    next: {
+      kind: 'requeue',
+      target: ended.target,
+      delayMs: 0,
+      waiting: null,
+      window: ended.windowOf(ended.target),
+      carried: carriedTo(ended.target, ended.carried),
+    },
     failure: null,
   };
 }
 
-function concludeFailure(ended: Ended, found: Failure, partial: Answer): Conclusion {
+const carriedTo = (target: string, carried: Carried | null): string | null =>
+  carried !== null && fits(carried, target) ? JSON.stringify(carried) : null;
+
+/** Failures that break an answer off; what came before them may be gone on from. */
+const breaking: ReadonlySet<string> = new Set(['stream_interrupted', 'timeout', 'network']);
+
+function concludeFailure(
+  ended: Ended,
+  found: Failure,
+  partial: Delivery | null,
+  action: FailureAction | null,
+): Conclusion {
   const decision = decide({
     failure: found,
     target: ended.target,
@@ -81,28 +117,33 @@ function concludeFailure(ended: Ended, found: Failure, partial: Answer): Conclus
     nowMs: ended.nowMs,
     deadlineAtMs: ended.job.deadline_at.getTime(),
     random: ended.random,
+    isOpenElsewhere: ended.isOpenElsewhere,
+    action,
   });
-  if (decision.kind === 'succeed') return concludeAnswer(ended, partial);
-  const rule = failureRule(found.kind);
-  const comesBack = rule.waiting || rule.pause !== null;
+  if (decision.kind === 'succeed' && partial !== null) return concludeAnswer(ended, partial);
+  const pause = pauseOf(found);
+  const comesBack = failureRule(found.kind).waiting || pause !== null;
   // The provider's own time wins over ours, also when it is sooner.
-  const waitMs = Math.max(found.retryAfterMs ?? rule.pause?.ms ?? 0, decision.kind === 'retry' ? decision.delayMs : 0);
+  const waitMs = Math.max(found.retryAfterMs ?? pause?.ms ?? 0, decision.kind === 'retry' ? decision.delayMs : 0);
+  const goesOnFrom = ended.chain.resume === 'continue' && breaking.has(found.kind) ? (partial?.kept ?? null) : null;
   return {
     end: endOf(ended, 'failed', found, partial, comesBack ? ended.nowMs + waitMs : null),
-    next: nextOf(decision, ended, found),
+    next: nextOf(decision, ended, found, goesOnFrom),
     failure: found,
   };
 }
 
+/** @param kept what the attempt that failed leaves to go on from; what earlier ones left is kept as well */
 export function nextOf(
-  decision: Exclude<Decision, { kind: 'succeed' }>,
-  ended: Pick<Ended, 'windowOf' | 'target'>,
+  decision: Decision,
+  ended: Pick<Ended, 'windowOf' | 'target' | 'carried'>,
   found: Failure | null,
+  kept: Carried | null = null,
 ): NextStep {
-  if (decision.kind === 'fail') {
+  if (decision.kind === 'succeed' || decision.kind === 'fail') {
     const message =
       found === null ? 'no target may serve this job' : `${ended.target}: ${found.message} (${found.kind})`;
-    return { kind: 'fail', error: decision.error, message };
+    return { kind: 'fail', error: decision.kind === 'fail' ? decision.error : (found?.kind ?? 'unknown'), message };
   }
   return {
     kind: 'requeue',
@@ -110,6 +151,7 @@ export function nextOf(
     delayMs: decision.delayMs,
     waiting: decision.waiting,
     window: ended.windowOf(decision.target),
+    carried: carriedTo(decision.target, kept ?? ended.carried),
   };
 }
 
@@ -117,7 +159,7 @@ function endOf(
   ended: Ended,
   status: AttemptEnd['status'],
   found: Failure | null,
-  answer: Answer | null,
+  answer: Delivery | null,
   retryAtMs: number | null,
 ): AttemptEnd {
   const { meta } = ended.result;
@@ -137,10 +179,12 @@ function endOf(
     usage: answer?.usage ?? null,
     cost: costOf(ended, found, answer),
     warnings: [...ended.warnings, ...(answer?.warnings ?? [])],
+    isPart: false,
+    hadCarried: ended.carried !== null,
   };
 }
 
-function costOf(ended: Ended, found: Failure | null, answer: Answer | null): Cost {
+function costOf(ended: Ended, found: Failure | null, answer: Delivery | null): Cost {
   const { provider, result } = ended;
   const { model } = splitTarget(ended.target);
   const status = result.meta.httpStatus;

@@ -5,14 +5,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { concurrencyOf } from '@waybill/shared/config/model-settings.ts';
-import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
-import {
-  type Coordination,
-  type PermitEnd,
-  type PermitLimits,
-  permitLeaseMs,
-} from '@waybill/shared/coordination/coordination.ts';
+import type { Place } from '@waybill/shared/config/model-settings.ts';
+import { type Coordination, type PermitEnd, permitLeaseMs } from '@waybill/shared/coordination/coordination.ts';
 import { waitForSignal } from '@waybill/shared/coordination/wait-for-signal.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
@@ -23,37 +17,60 @@ const pollMs = 250;
 /** How long a job that found no free place stays away. */
 export const turnDelayMs = 1_000;
 
+/** How long an entry is put off at once when its places rest; longer rests are waited for in steps. */
+const longestRestStepMs = 10_000;
+
 export interface Permit {
   readonly token: string;
   readonly target: string;
   readonly epoch: string;
-  readonly limits: PermitLimits;
+  readonly place: Place;
+  /** By the monotonic clock. */
+  readonly takenAtMs: number;
 }
 
-/** null: no place came free in time. */
+export type PermitResult =
+  | { readonly kind: 'permit'; readonly permit: Permit }
+  | { readonly kind: 'wait'; readonly reason: 'turn' | 'rate_limit'; readonly delayMs: number };
+
+/** `wait`: no place came free in time. @param places those that are open now; at least one */
 export async function takePermit(
   target: string,
-  provider: ProviderSettings,
+  places: readonly Place[],
   signal: AbortSignal,
   { coordination, epochs }: Pick<WorkerContext, 'coordination' | 'epochs'>,
-): Promise<Permit | null> {
-  const limits = { concurrency: concurrencyOf(provider, splitTarget(target).model) };
+): Promise<PermitResult> {
+  const { provider } = splitTarget(target);
   const startedAt = performance.now();
   for (;;) {
-    const epoch = await epochs.of(provider.id);
-    const permit = { token: randomUUID(), target, epoch, limits };
-    const answer = await coordination.takePermit(permit);
-    if (answer.kind === 'go') return permit;
-    if (signal.aborted || performance.now() - startedAt > longestWaitInSlotMs) return null;
-    if (answer.kind === 'epoch_lost') epochs.lost(provider.id, epoch);
+    const epoch = await epochs.of(provider);
+    const token = randomUUID();
+    const answer = await coordination.takePermit({ token, target, places, epoch });
+    if (answer.kind === 'go') {
+      const place = placeOf(places, answer.place);
+      return { kind: 'permit', permit: { token, target, epoch, place, takenAtMs: performance.now() } };
+    }
+    const waitMs = answer.kind === 'wait' ? answer.retryAfterMs : null;
+    const patienceMs = startedAt + longestWaitInSlotMs - performance.now();
+    if (signal.aborted || patienceMs <= 0 || (waitMs ?? 0) > patienceMs)
+      return answer.kind === 'wait' && answer.reason === 'rate_limit'
+        ? { kind: 'wait', reason: 'rate_limit', delayMs: Math.min(longestRestStepMs, waitMs ?? turnDelayMs) }
+        : { kind: 'wait', reason: 'turn', delayMs: turnDelayMs };
+    if (answer.kind === 'epoch_lost') epochs.lost(provider, epoch);
     else
       await waitForSignal(
         coordination,
         (message) => message.type === 'permit_freed' && message.target === target,
-        answer.retryAfterMs ?? pollMs,
+        waitMs ?? pollMs,
         signal,
       );
   }
+}
+
+function placeOf(places: readonly Place[], id: string): Place {
+  const found = places.find((place) => place.id === id);
+  if (!found) throw new Error(`Cannot use the permit: its place "${id}" was not asked for`);
+  return found;
 }
 
 const firstRetryMs = 250;

@@ -5,11 +5,9 @@
  * second time, ends quietly.
  */
 import type { Span } from '@opentelemetry/api';
-import type { ChatRequest } from '@waybill/shared/chat/request.ts';
-import { emptyAnswer } from '@waybill/shared/chat/response.ts';
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
-import { failureRule } from '@waybill/shared/domain/failure.ts';
+import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { failure } from '@waybill/shared/providers/dialect.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
@@ -20,8 +18,9 @@ import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
 import { decideRefusal, type Refusal } from '@waybill/shared/routing/decide.ts';
 import { orderTargets } from '@waybill/shared/routing/strategies.ts';
-import { pauseScopeKey, targetFacts } from '@waybill/shared/routing/target-facts.ts';
+import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import type { Claim } from '@waybill/shared/store/claim.ts';
+import { usagesOfParts } from '@waybill/shared/store/deliveries.ts';
 import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { noteWaiting, redirectQueuedJob, type SettledJob } from '@waybill/shared/store/settle.ts';
@@ -29,12 +28,19 @@ import { returnToBacklog } from '@waybill/shared/store/sweep.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
 import { windowsOf } from '../dispatch/windows.ts';
+import { sharedState } from '../shared-state.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { callTarget } from './call.ts';
+import { parseCarried } from './carried.ts';
 import { type Conclusion, conclude, type Ended, nextOf } from './conclude.ts';
-import { type Permit, settlePermitInTime, takePermit, turnDelayMs } from './permit.ts';
+import type { Delivery } from './delivery.ts';
+import { endpointName, type Means, openNow, pickCredential } from './means.ts';
+import { isOpenElsewhere, pauseScope } from './pause.ts';
+import { takePermit } from './permit.ts';
+import { failureOf, settlePermit } from './permit-end.ts';
 import { settleUntilKnown } from './settle-until-known.ts';
-import { tellingOf } from './telling.ts';
+import { type Prior, tellingOf } from './telling.ts';
+import { workOf } from './work-of.ts';
 
 const quiet = (note: string): EntryOutcome => ({ kind: 'done', note });
 
@@ -60,7 +66,8 @@ export async function runEntry(
     { kind: 'consumer', attributes, parent: traceparent, isRoot: traceparent === null },
     async (span) => {
       const provider = context.settings().providers[splitTarget(target).provider];
-      if (!provider?.enabled) {
+      const { switches } = await context.fleet.read();
+      if (!provider || !(switches.get(provider.id) ?? provider.enabled)) {
         await returnToBacklog(context.database, job, seq);
         context.coordination.publish({ type: 'work' });
         return quiet('returned to the backlog: the provider is not in use');
@@ -77,18 +84,21 @@ async function permitAndClaim(
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
-  const { database, coordination, epochs, lease, settings, fleet, now } = context;
-  const { pausedUntilMs } = targetFacts(settings(), (await fleet.read()).pauses)(entry.target);
-  if (pausedUntilMs !== null && pausedUntilMs > now()) {
+  const { database, coordination, epochs, lease } = context;
+  const open = await openNow(entry.target, provider, context);
+  if (open.places.length === 0) {
     await returnToBacklog(database, entry.job, entry.seq);
     coordination.publish({ type: 'work' });
-    return quiet('returned to the backlog: the target is paused after a failure');
+    return quiet(`returned to the backlog: ${closedNotes[open.closedBy ?? 'failures']}`);
   }
-  const permit = await takePermit(entry.target, provider, signal, context);
-  if (permit === null) {
-    await noteWaiting(database, entry.job, entry.seq, 'turn', turnDelayMs);
-    return { kind: 'delay', delayMs: turnDelayMs };
+  const taken = await takePermit(entry.target, open.places, signal, context);
+  if (taken.kind === 'wait') {
+    await noteWaiting(database, entry.job, entry.seq, taken.reason, taken.delayMs);
+    return { kind: 'delay', delayMs: taken.delayMs };
   }
+  const { permit } = taken;
+  const held = { token: permit.token, target: permit.target, place: permit.place.id };
+  const credential = pickCredential(provider, permit.place.account, open, context);
   let claim: Claim;
   try {
     claim = await context.claim({
@@ -97,21 +107,28 @@ async function permitAndClaim(
       target: entry.target,
       workerId: lease.id(),
       labels: provider.labels,
-      credential: provider.credential?.name ?? null,
+      credential: credential?.name ?? null,
       permit: permit.token,
+      place: permit.place.id,
       epoch: permit.epoch,
     });
   } catch (error) {
-    await coordination.givePermitBack(permit);
+    await coordination.givePermitBack(held);
     throw error;
   }
-  if (claim.kind === 'claimed') return attemptOnce(entry, claim, permit, provider, span, context);
-  await coordination.givePermitBack(permit);
+  if (claim.kind === 'claimed') return attemptOnce(entry, claim, { permit, credential, provider }, span, context);
+  await coordination.givePermitBack(held);
   if (claim.kind === 'refused') return refuse(claim.job, claim.refusal, context);
   if (claim.kind === 'stale') return quiet('stale: the job went on without this entry');
   epochs.lost(provider.id, permit.epoch);
   return { kind: 'delay', delayMs: epochDelayMs };
 }
+
+const closedNotes = {
+  limits: 'the target is at its limit',
+  credentials: 'no credential may be used',
+  failures: 'the target is paused',
+};
 
 /** The store that gave the permit is being rebuilt. */
 const epochDelayMs = 100;
@@ -119,66 +136,80 @@ const epochDelayMs = 100;
 async function attemptOnce(
   entry: Entry,
   claim: Extract<Claim, { kind: 'claimed' }>,
-  permit: Permit,
-  provider: ProviderSettings,
+  means: Means,
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
   const { logger } = context;
   const { job } = claim;
+  const { provider, permit, credential } = means;
   const settings = context.settings();
   const chain = chainOf(job, settings);
-  const request = JSON.parse(claim.request) as ChatRequest;
+  const carried = parseCarried(claim.carried);
   span.setAttribute(attribute.attemptNumber, job.attempt);
   const startedAt = performance.now();
   const called = await callTarget(
     {
       jobId: job.id,
+      run: job.run,
       attempt: job.attempt,
       tenantId: job.tenant_id,
       target: entry.target,
       provider,
+      place: permit.place,
+      credential,
       chain,
-      request,
+      work: workOf(claim, { target: entry.target, chain, carried }, provider),
+      because: becauseOf(claim.history),
       attemptTimeoutMs: job.attempt_timeout_ms,
       workerId: job.claimed_by ?? '',
     },
     context,
   );
   void settlePermit(permit, entry, called.result, context);
+  context.observer.note(endpointName(means), called.result, performance.now() - startedAt);
+  const failed = failureOf(called.result);
+  const isTold = failed === null ? true : await pauseScope(failed, means, context);
   const ended = {
     job,
     target: entry.target,
-    request,
     provider,
     chain,
+    carried,
     configVersion: settings.version,
     history: claim.history,
-    ...called,
+    isOpenElsewhere: failed !== null && isTold && (await isOpenElsewhere(failed, means, context)),
+    result: called.result,
+    // After the permit, which others wait for.
+    warnings: [...called.warnings, ...(await called.told)],
   };
   const conclusion = await concludeKnowing({ ...ended, durationMs: performance.now() - startedAt }, context);
-  await pauseScope(conclusion, entry.target, context);
   const isMine = () => context.lease.id() === job.claimed_by;
   const { end, next } = conclusion;
-  const telling = tellingOf(job, end, next, claim.prior, context.now());
+  const telling = tellingOf(job, end, next, await priorOf(claim, context), context.now());
   const settled = await settleUntilKnown(context.settle, { end, next, telling }, isMine, logger);
   return tellSettled(settled, conclusion, span, context);
 }
 
-/** Frees the place, and tells what was really used. */
-async function settlePermit(
-  permit: Permit,
-  { tenant, estimate }: Entry,
-  result: CallResult,
-  { coordination, logger }: WorkerContext,
-): Promise<void> {
-  const answer = result.kind === 'answer' ? result.answer : result.kind === 'failure' ? result.partial : emptyAnswer;
-  const { usage } = answer;
-  // A call that was refused, or never sent, used nothing; what a cut or timed out one used is not known.
-  const isUnused = !result.meta.isSent || result.meta.httpStatus !== null;
-  const used = usage ? usage.inputTokens + usage.outputTokens : isUnused ? 0 : estimate;
-  const end = { ...permit, tenantId: tenant, estimated: estimate, used };
-  await settlePermitInTime(coordination, end, logger);
+/** Only of a job that somebody is told of, and that came in parts; not knowing must not cost the attempt its settle. */
+async function priorOf(
+  { job, history, prior }: Extract<Claim, { kind: 'claimed' }>,
+  { database, logger }: WorkerContext,
+): Promise<Prior> {
+  const isAsked = job.webhook_endpoint_id !== null && history.some(({ status }) => status === 'succeeded');
+  if (!isAsked) return { ...prior, parts: [] };
+  try {
+    return { ...prior, parts: await usagesOfParts(database, job) };
+  } catch (error) {
+    logger.warn({ err: error, job_id: job.id }, 'the usage of earlier parts could not be read');
+    return { ...prior, parts: [null] };
+  }
+}
+
+/** How the attempt before this one ended. */
+function becauseOf(history: readonly AttemptRecord[]): string | null {
+  const last = history.toSorted((a, b) => a.n - b.n).at(-1);
+  return last === undefined ? null : (last.failure ?? last.status);
 }
 
 type Known = 'candidates' | 'nowMs' | 'random' | 'windowOf';
@@ -205,10 +236,10 @@ async function concludeKnowing(ended: Omit<Ended, Known>, context: WorkerContext
   }
 }
 
-const faultOf = ({ meta }: CallResult): CallResult => ({
+const faultOf = ({ meta }: CallResult<Delivery>): CallResult<Delivery> => ({
   kind: 'failure',
   failure: failure('unknown', 'a fault of this worker; its log has more'),
-  partial: emptyAnswer,
+  partial: null,
   meta,
 });
 
@@ -259,9 +290,9 @@ async function goOn(job: SettledJob, reason: string, delayMs: number, context: W
 async function refuse(job: JobRow, refusal: Refusal, context: WorkerContext): Promise<EntryOutcome> {
   const settings = context.settings();
   const decision = decideRefusal(refusal, job.target, await candidatesOf(job, chainOf(job, settings), context));
-  if (decision.kind === 'succeed')
-    throw new Error('Cannot settle a refused claim: it decided to succeed without a call');
-  const next = nextOf(decision, { windowOf: await windowsOf(context.fleet, settings), target: job.target }, null);
+  const windowOf = await windowsOf(context.fleet, settings);
+  const next = nextOf(decision, { windowOf, target: job.target, carried: null }, null);
+  if (next.kind === 'succeed') throw new Error('Cannot settle a refused claim: it decided to succeed without a call');
   if (next.kind === 'requeue') {
     const moved = await redirectQueuedJob(context.database, job.id, job.seq, next);
     if (moved) await goOn(moved, `fallback: ${refusal}`, next.delayMs, context);
@@ -288,37 +319,18 @@ function chainOf(job: JobRow, settings: Settings): ChainSettings {
   return { ...(chain ?? chainOfTarget(job.requested_model)), targets: job.targets };
 }
 
-async function candidatesOf(
-  job: JobRow,
-  chain: ChainSettings,
-  { settings, fleet, now }: WorkerContext,
-): Promise<Candidate[]> {
-  // The row's targets were filtered by capability when it was accepted, and are in the order of its turn already.
+async function candidatesOf(job: JobRow, chain: ChainSettings, context: WorkerContext): Promise<Candidate[]> {
+  const state = await sharedState(context);
+  // The row's targets were filtered by capability and window when it was accepted, and are in the order of its turn.
   const needs = {
     capabilities: [],
-    estimatedTokens: job.estimated_tokens,
+    windowTokens: 0,
     require: job.require,
     excludeProviders: job.exclude_providers,
   };
   return candidates(
     orderTargets(chain.targets, 'ordered', 0),
     needs,
-    targetFacts(settings(), (await fleet.read()).pauses),
-    now(),
-  );
-}
-
-/** Tells the fleet what not to call for a while; being unable to must not cost the attempt its settle. */
-async function pauseScope({ failure, end }: Conclusion, target: string, context: WorkerContext): Promise<void> {
-  const pause = failure ? failureRule(failure.kind).pause : null;
-  if (!failure || !pause) return;
-  const untilMs = end.retryAtMs ?? context.now() + pause.ms;
-  await context.coordination
-    .pause(pauseScopeKey(pause.scope, target), failure.kind, untilMs)
-    .catch((error: unknown) => context.logger.warn({ err: error }, 'a pause could not be told'));
-  context.fleet.forget();
-  context.logger.warn(
-    { target, scope: pause.scope, kind: failure.kind, until: new Date(untilMs).toISOString() },
-    'paused after a failure',
+    targetFacts(context.settings(), state, context.now()),
   );
 }

@@ -1,8 +1,7 @@
-import type { PriorCost } from '@waybill/shared/store/claim.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import type { AttemptEnd, NextStep } from '@waybill/shared/store/settle.ts';
 import { expect, test } from 'vitest';
-import { tellingOf } from './telling.ts';
+import { type Prior, tellingOf } from './telling.ts';
 
 const job = {
   id: 'job_0123',
@@ -23,15 +22,17 @@ const usage = {
   cacheWriteTokens: 0,
   cacheWrite1hTokens: 0,
   reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
 };
 const priced = { nano: 30_000_000n, basis: 'computed', reason: null, price: null } as const;
 const unpriced = { nano: null, basis: 'unknown', reason: 'no_usage', price: null } as const;
 const endOf = (cost: unknown) => ({ target: 'p/m', usage, cost }) as unknown as AttemptEnd;
-const prior: PriorCost = { nano: 20_000_000n, unknown: 1 };
+const prior: Prior = { nano: 20_000_000n, unknown: 1, parts: [] };
 const nowMs = Date.parse('2026-01-02T03:04:05.678Z');
 
-const tell = (next: NextStep, { row = job, cost = priced as unknown } = {}) => {
-  const telling = tellingOf(row, endOf(cost), next, prior, nowMs);
+const tell = (next: NextStep, { row = job, cost = priced as unknown, before = prior } = {}) => {
+  const telling = tellingOf(row, endOf(cost), next, before, nowMs);
   return telling && { ...telling, payload: JSON.parse(telling.payload) };
 };
 
@@ -52,6 +53,12 @@ test('an attempt whose cost nobody knows is counted', () => {
   expect(told?.payload.data).toMatchObject({ cost_usd: '0.02', cost_unknown_attempts: 2 });
 });
 
+test('an answer that came in parts is told with the usage of all of them, unknown when that of one is', () => {
+  const inParts = (parts: Prior['parts']) => tell({ kind: 'succeed', output: '' }, { before: { ...prior, parts } });
+  expect(inParts([usage, usage])?.payload.data.usage).toMatchObject({ prompt_tokens: 30, completion_tokens: 15 });
+  expect(inParts([usage, null])?.payload.data.usage).toBeNull();
+});
+
 test.for([
   ['timeout', 'job.failed', 'failed'],
   ['expired', 'job.expired', 'expired'],
@@ -64,7 +71,7 @@ test.for([
 });
 
 test('a job that goes on tells nothing, nor does one that nobody asked about', () => {
-  const again: NextStep = { kind: 'requeue', target: 'p/m', delayMs: 0, waiting: null, window: 1 };
+  const again: NextStep = { kind: 'requeue', target: 'p/m', delayMs: 0, waiting: null, window: 1, carried: null };
   expect(tell(again)).toBeNull();
   const unasked = { ...job, webhook_endpoint_id: null };
   expect(tell({ kind: 'succeed', output: '' }, { row: unasked })).toBeNull();

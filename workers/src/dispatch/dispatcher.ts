@@ -4,8 +4,9 @@
  * One process of the fleet holds the `dispatch` lease. Which jobs go next is `routing/fair-share`; a job whose target
  * cannot take it now goes to the next one that can, or waits where it is, and the jobs behind it go ahead.
  */
+import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
-import { splitTarget } from '@waybill/shared/domain/job.ts';
+import { priorities, splitTarget } from '@waybill/shared/domain/job.ts';
 import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import { webhookQueueName } from '@waybill/shared/queue/queue.ts';
 import { type Candidate, candidates, type TargetFacts } from '@waybill/shared/routing/candidates.ts';
@@ -20,6 +21,7 @@ import {
   holdJob,
   markDispatched,
   readHeads,
+  releaseHeld,
   tenantWeights,
   triedTargets,
   type WindowUse,
@@ -28,6 +30,7 @@ import {
 import { redirectQueuedJob } from '@waybill/shared/store/settle.ts';
 import { createHeldLease, type HeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
+import { sharedState } from '../shared-state.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { createShares, type Shares } from './shares.ts';
 import { windowsOf } from './windows.ts';
@@ -50,10 +53,12 @@ const mostTargets = 1_000;
 /** What the dispatcher may touch. */
 export type DispatchContext = Pick<
   WorkerContext,
-  'database' | 'queues' | 'coordination' | 'epochs' | 'fleet' | 'settings' | 'lease' | 'logger' | 'now'
+  'credentials' | 'database' | 'queues' | 'coordination' | 'epochs' | 'fleet' | 'settings' | 'lease' | 'logger' | 'now'
 >;
 
 export interface Dispatcher {
+  /** Something has changed that jobs may be waiting for. */
+  release(): void;
   stop(): Promise<void>;
 }
 
@@ -64,6 +69,8 @@ export interface DispatchState {
   roundAt: number;
   /** When the queue's store was last seen to be whole. */
   checkedAt: number;
+  /** Jobs that were held are due. */
+  isReleasing: boolean;
 }
 
 export const createDispatchState = (context: DispatchContext): DispatchState => ({
@@ -71,6 +78,7 @@ export const createDispatchState = (context: DispatchContext): DispatchState => 
   shares: createShares(),
   roundAt: performance.now(),
   checkedAt: Number.NEGATIVE_INFINITY,
+  isReleasing: false,
 });
 
 export function startDispatcher(context: DispatchContext): Dispatcher {
@@ -85,6 +93,10 @@ export function startDispatcher(context: DispatchContext): Dispatcher {
     if (signal.type === 'work') loop.wake();
   });
   return {
+    release() {
+      state.isReleasing = true;
+      loop.wake();
+    },
     stop() {
       unsubscribe();
       return loop.stop();
@@ -107,6 +119,7 @@ export async function dispatchRound(context: DispatchContext, state: DispatchSta
     await epochs.check([...Object.keys(settings().providers), webhookQueueName]);
     state.checkedAt = performance.now();
   }
+  if (state.isReleasing) state.isReleasing = !(await releaseHeld(database));
   const groups = await dueGroups(database);
   const startedAt = performance.now();
   state.shares.keep(new Set(groups.map((group) => group.target)), startedAt - state.roundAt);
@@ -115,14 +128,13 @@ export async function dispatchRound(context: DispatchContext, state: DispatchSta
   await coordination
     .takeCharges()
     .then(state.shares.apply, (error: unknown) => logger.debug({ err: error }, 'charges could not be read'));
-  const { pauses } = await fleet.read();
   const windowOf = await windowsOf(fleet, settings());
   const byTarget = [...Map.groupBy(groups, (group) => group.target)].slice(0, mostTargets);
   const windows = new Map(byTarget.map(([target]) => [target, windowOf(target)]));
   const round: Round = {
     settings: settings(),
     windowOf,
-    factsOf: targetFacts(settings(), pauses),
+    factsOf: targetFacts(settings(), await sharedState(context), context.now()),
     weights: await tenantWeights(database, [...new Set(groups.map((group) => group.tenant_id))]),
     shares: state.shares,
   };
@@ -139,8 +151,7 @@ async function serve(
   context: DispatchContext,
 ): Promise<void> {
   const facts = round.factsOf(target);
-  const canTake =
-    facts.isConfigured && facts.isEnabled && (facts.pausedUntilMs === null || facts.pausedUntilMs <= context.now());
+  const canTake = facts.isConfigured && facts.isEnabled && facts.closed === null;
   if (canTake) await feed(target, groups, use ?? { used: 0, interactive: 0 }, round, context);
   else
     await moveAway(await readHeads(context.database, groups, Math.ceil(strandedBatch / groups.length)), round, context);
@@ -180,8 +191,8 @@ async function dispatch(
   { windowOf, factsOf, weights, shares }: Round,
   context: DispatchContext,
 ): Promise<{ added: readonly DispatchedJobRow[]; movedAway: number }> {
-  const { database, queues, now } = context;
-  const canServe = (head: BacklogHead) => candidates([target], needsOf(head), factsOf, now())[0]?.kind === 'eligible';
+  const { database, queues } = context;
+  const canServe = (head: BacklogHead) => candidates([target], needsOf(head), factsOf)[0]?.kind === 'eligible';
   const able = heads.filter(canServe);
   const unable = heads.filter((head) => !canServe(head)).slice(0, strandedBatch);
   if (unable.length > 0) await moveAway(unable, { windowOf, factsOf }, context);
@@ -214,9 +225,10 @@ function toLines(
   }));
 }
 
-const needsOf = (job: Pick<BacklogHead, 'estimated_tokens' | 'require' | 'exclude_providers'>) => ({
+const needsOf = (job: Pick<BacklogHead, 'require' | 'exclude_providers'>) => ({
   capabilities: [],
-  estimatedTokens: job.estimated_tokens,
+  // The window was looked at when the job was accepted.
+  windowTokens: 0,
   require: job.require,
   excludeProviders: job.exclude_providers,
 });
@@ -227,14 +239,31 @@ async function moveAway(
   { windowOf, factsOf }: Pick<Round, 'windowOf' | 'factsOf'>,
   context: DispatchContext,
 ): Promise<void> {
-  const { database, now } = context;
+  const { database } = context;
   const tried = await triedTargets(database, jobs);
   for (const job of jobs) {
-    const found = candidates(job.targets, needsOf(job), factsOf, now());
+    const found = candidates(job.targets, needsOf(job), factsOf);
+    if (waitsHere(job, found, context)) {
+      await hold(
+        job,
+        found.filter(({ target }) => target === job.target),
+        context,
+      );
+      continue;
+    }
     const next = found.find((candidate) => candidate.kind === 'eligible' && !tried.get(job.id)?.has(candidate.target));
     if (next && next.target !== job.target) await redirect(job, next.target, windowOf(next.target), context);
     else await hold(job, found, context);
   }
+}
+
+/** A limit is waited for as long as the chain says for the job's class; other obstacles are left behind at once. */
+function waitsHere(job: BacklogHead, found: readonly Candidate[], { settings, now }: DispatchContext): boolean {
+  const here = found.find((candidate) => candidate.target === job.target);
+  if (here?.kind !== 'skipped' || here.reason !== 'limited') return false;
+  const chain = (job.chain === null ? undefined : settings().chains[job.chain]) ?? chainOfTarget(job.target);
+  const patienceMs = chain.mode === 'immediate' ? 0 : chain.onLimitMs[priorities[job.priority] ?? 'normal'];
+  return patienceMs === null || (here.untilMs ?? 0) - now() <= patienceMs;
 }
 
 async function redirect(
@@ -249,6 +278,7 @@ async function redirect(
     delayMs: 0,
     waiting: null,
     window,
+    carried: null,
   });
   if (!moved) return;
   logger.debug({ job_id: job.id, from: job.target, to: target }, 'moved on before its attempt');
@@ -260,6 +290,7 @@ async function hold(job: BacklogHead, found: readonly Candidate[], { database, n
   const untils = found.flatMap((candidate) =>
     candidate.kind === 'skipped' && candidate.untilMs !== null ? [candidate.untilMs] : [],
   );
+  const isLimit = found.every((candidate) => candidate.kind === 'skipped' && candidate.reason === 'limited');
   if (untils.length === 0) await holdJob(database, job.id, job.seq, now() + holdMs, 'paused');
-  else await holdJob(database, job.id, job.seq, Math.min(...untils), 'recovery');
+  else await holdJob(database, job.id, job.seq, Math.min(...untils), isLimit ? 'rate_limit' : 'recovery');
 }

@@ -73,6 +73,7 @@ export async function sweep(context: WorkerContext): Promise<void> {
   await takeOver(context);
   await forgetExpiredKeys(database);
   await forgetWorkers(database, batch);
+  await context.chunks.forgetOld();
   if (!context.queues.isReachable()) return;
   await findLostEntries(context);
   await removeStaleEntries(context);

@@ -1,10 +1,11 @@
 /** Coordination as SQL functions on UNLOGGED tables; signals stay in memory when the process is alone, else NOTIFY. */
-import type { Pause } from '../../routing/target-facts.ts';
+import type { Pause } from '../../routing/pauses.ts';
 import { collectTick } from '../../store/collect-tick.ts';
 import type { Database, Pool } from '../../store/database.ts';
 import {
   type Charge,
   type Coordination,
+  congestedFactor,
   type FleetState,
   type PermitAnswer,
   type PermitEnd,
@@ -13,6 +14,7 @@ import {
   throughputSeconds,
 } from '../coordination.ts';
 import { createHeldPermits } from '../held-permits.ts';
+import { permitGroup, toPermitAnswers } from '../permit-groups.ts';
 import type { Signals } from '../signals.ts';
 
 const maxGroup = 100;
@@ -33,15 +35,20 @@ export function createPostgresCoordination({ database, signals, onClose }: Postg
     ...createShares(pool),
     fleetState: () => readFleetState(pool),
     async pause(scope, kind, untilMs) {
-      await pool.query(
-        `insert into coordination.pauses (scope, kind, until) values ($1, $2, $3)
-         on conflict (scope) do update set kind = excluded.kind, until = greatest(coordination.pauses.until, excluded.until)`,
-        [scope, kind, new Date(untilMs)],
-      );
+      const { rows } = await pool.query('select coordination.pause($1, $2, $3) as is_new', [
+        scope,
+        kind,
+        new Date(untilMs),
+      ]);
+      return rows[0]?.is_new === true;
+    },
+    async resume(scope) {
+      const { rows } = await pool.query('delete from coordination.pauses where scope = $1 returning scope', [scope]);
+      return rows.length > 0;
     },
     async reset() {
       await pool.query(
-        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs',
+        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs, coordination.places',
       );
     },
     publish: signals.publish,
@@ -55,15 +62,18 @@ type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermi
 function createPermits(pool: Pool, signals: Signals): Permits {
   const held = createHeldPermits();
   const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
-  const take = byTarget((requests: readonly PermitRequest[]) => takePermits(pool, requests));
-  const settle = byTarget(async (ends: readonly PermitEnd[]) => {
-    if (await settlePermits(pool, ends)) freed(ends[0]?.target ?? '');
-    return ends;
-  });
+  const take = byKey(permitGroup, (requests: readonly PermitRequest[]) => takePermits(pool, requests));
+  const settle = byKey(
+    ({ target }: PermitEnd) => target,
+    async (ends: readonly PermitEnd[]) => {
+      if (await settlePermits(pool, ends)) freed(ends[0]?.target ?? '');
+      return ends;
+    },
+  );
   return {
     async takePermit(request) {
       const answer = await take(request);
-      if (answer.kind === 'go') held.add(request);
+      if (answer.kind === 'go') held.add({ ...request, place: answer.place });
       return answer;
     },
     async givePermitBack(permit) {
@@ -87,16 +97,18 @@ function createPermits(pool: Pool, signals: Signals): Permits {
   };
 }
 
-/** Groups the calls of one tick by target and, within it, by what must be the same for all. */
-function byTarget<Item extends { target: string }, Result>(
+/** Groups the calls of one tick that can share a statement. */
+function byKey<Item, Result>(
+  keyOf: (item: Item) => string,
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
 ): (item: Item) => Promise<Result> {
   const collectors = new Map<string, (item: Item) => Promise<Result>>();
   return (item) => {
-    let collect = collectors.get(item.target);
+    const key = keyOf(item);
+    let collect = collectors.get(key);
     if (!collect) {
       collect = collectTick(run, { maxItems: maxGroup, maxInFlight: maxStatements });
-      collectors.set(item.target, collect);
+      collectors.set(key, collect);
     }
     return collect(item);
   };
@@ -105,41 +117,41 @@ function byTarget<Item extends { target: string }, Result>(
 async function takePermits(pool: Pool, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
   const [first] = requests;
   if (!first) return [];
-  // Of requests that differ, because a configuration or an epoch has just changed, the stricter one holds for all.
-  const limit = Math.min(...requests.map(({ limits }) => limits.concurrency));
-  const epoch = requests.every((request) => request.epoch === first.epoch) ? first.epoch : '';
-  const { rows } = await pool.query('select coordination.take_permits($1, $2, $3, $4, $5::text[]) as taken', [
-    epoch,
-    first.target,
-    limit,
-    permitLeaseMs,
-    requests.map(({ token }) => token),
-  ]);
-  const taken = Number(rows[0]?.taken);
-  return requests.map((_, index) =>
-    taken < 0
-      ? { kind: 'epoch_lost' }
-      : index < taken
-        ? { kind: 'go' }
-        : { kind: 'wait', reason: 'concurrency', retryAfterMs: null },
+  const { target, places } = first;
+  const { rows } = await pool.query(
+    'select coordination.take_permits($1, $2, $3::text[], $4::int[], $5, $6::text[]) as taken',
+    [
+      first.epoch,
+      target,
+      places.map(({ id }) => id),
+      places.map(({ concurrency }) => concurrency),
+      permitLeaseMs,
+      requests.map(({ token }) => token),
+    ],
   );
+  return toPermitAnswers(rows[0]?.taken as number[], places, requests.length);
 }
 
-/** True: all places were taken, so somebody may wait for one. */
+/** True: a place was full, so somebody may wait for one. */
 async function settlePermits(pool: Pool, ends: readonly PermitEnd[]): Promise<boolean> {
   const [first] = ends;
   if (!first) return false;
-  const { rows } = await pool.query(
-    'select coordination.settle_permits($1, $2, $3::text[], $4::text[], $5::bigint[], $6::bigint[]) as was_full',
-    [
-      first.target,
-      Math.min(...ends.map(({ limits }) => limits.concurrency)),
-      ends.map(({ token }) => token),
-      ends.map(({ tenantId }) => tenantId),
-      ends.map(({ estimated }) => Math.round(estimated)),
-      ends.map(({ used }) => Math.round(used)),
-    ],
-  );
+  const items = ends.map((end) => ({
+    token: end.token,
+    place: end.place,
+    concurrency: end.concurrency,
+    pressure: end.pressure,
+    held_ms: Math.round(end.heldMs),
+    rest_ms: Math.round(end.restMs),
+    tenant: end.tenantId,
+    estimated: Math.round(end.estimated),
+    used: Math.round(end.used),
+  }));
+  const { rows } = await pool.query('select coordination.settle_permits($1, $2, $3::jsonb) as was_full', [
+    first.target,
+    congestedFactor,
+    JSON.stringify(items),
+  ]);
   return rows[0]?.was_full === true;
 }
 
@@ -157,10 +169,16 @@ function createEpochs(pool: Pool): Pick<Coordination, 'holdsEpoch' | 'restore'> 
       await pool.query('delete from coordination.epochs where provider = $1', [provider]);
       await pool.query(
         `with gone as (delete from coordination.permits where split_part(target, '/', 1) = $1 and not token = any($2::text[]))
-         insert into coordination.permits (token, target, expires_at)
-           select t, g, clock_timestamp() + make_interval(secs => $4) from unnest($2::text[], $3::text[]) as u(t, g)
-         on conflict (token) do update set target = excluded.target, expires_at = excluded.expires_at`,
-        [provider, permits.map(({ token }) => token), permits.map(({ target }) => target), permitLeaseMs / 1_000],
+         insert into coordination.permits (token, target, place, expires_at)
+           select t, g, p, clock_timestamp() + make_interval(secs => $5) from unnest($2::text[], $3::text[], $4::text[]) as u(t, g, p)
+         on conflict (token) do update set target = excluded.target, place = excluded.place, expires_at = excluded.expires_at`,
+        [
+          provider,
+          permits.map(({ token }) => token),
+          permits.map(({ target }) => target),
+          permits.map(({ place }) => place),
+          permitLeaseMs / 1_000,
+        ],
       );
       await pool.query(
         'insert into coordination.epochs (provider, epoch) values ($1, $2) on conflict (provider) do update set epoch = excluded.epoch',

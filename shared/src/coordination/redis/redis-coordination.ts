@@ -1,13 +1,15 @@
 /** Coordination on Redis: Lua scripts on keys that one provider's hash tag holds together, signals by PUBLISH. */
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
+import { soleAccount } from '../../config/model-settings.ts';
 import { splitTarget } from '../../domain/job.ts';
 import type { RedisClient } from '../../redis/connect.ts';
-import type { Pause } from '../../routing/target-facts.ts';
+import type { Pause } from '../../routing/pauses.ts';
 import { collectTick } from '../../store/collect-tick.ts';
 import {
   type Charge,
   type Coordination,
+  congestedFactor,
   type FleetState,
   type HeldPermit,
   type PermitAnswer,
@@ -17,6 +19,7 @@ import {
   throughputSeconds,
 } from '../coordination.ts';
 import { createHeldPermits } from '../held-permits.ts';
+import { permitGroup, placesOfEnds, toPermitAnswers } from '../permit-groups.ts';
 import { providerOfScope } from '../scope.ts';
 import type { Signals } from '../signals.ts';
 import * as scripts from './scripts.ts';
@@ -40,7 +43,8 @@ interface Store {
   readonly run: Run;
   /** A key of a provider. */
   key(provider: string, name: string): string;
-  permitsKey(target: string): string;
+  permitsKey(target: string, place: string): string;
+  placesKey(target: string): string;
 }
 
 export function createRedisCoordination(options: RedisCoordinationOptions): Coordination {
@@ -49,7 +53,13 @@ export function createRedisCoordination(options: RedisCoordinationOptions): Coor
   const store: Store = {
     run: scriptRunner(client),
     key,
-    permitsKey: (target) => key(splitTarget(target).provider, `permits:${splitTarget(target).model}`),
+    // The sole account's key is that of versions without accounts: in a rolling deploy both count the same calls.
+    permitsKey: (target, place) =>
+      key(
+        splitTarget(target).provider,
+        `permits:${splitTarget(target).model}${place === soleAccount ? '' : `|${place}`}`,
+      ),
+    placesKey: (target) => key(splitTarget(target).provider, `places:${splitTarget(target).model}`),
   };
   return {
     ...createPermits(store, signals),
@@ -57,11 +67,21 @@ export function createRedisCoordination(options: RedisCoordinationOptions): Coor
     ...createShares(store, providers),
     fleetState: () => readFleetState(store, providers()),
     async pause(scope, kind, untilMs) {
-      await store.run(scripts.pause, [key(providerOfScope(scope), 'pauses')], [scope, kind, Math.round(untilMs)]);
+      const isNew = await store.run(
+        scripts.pause,
+        [key(providerOfScope(scope), 'pauses')],
+        [scope, kind, Math.round(untilMs)],
+      );
+      return isNew === 1;
+    },
+    async resume(scope) {
+      return (await client.hdel(key(providerOfScope(scope), 'pauses'), scope)) > 0;
     },
     async reset() {
-      for (const provider of providers())
+      for (const provider of providers()) {
         for (const name of ['epoch', 'pauses', 'throughput', 'charges']) await client.del(key(provider, name));
+        for (const found of await findKeys(client, key(provider, 'places:*'))) await client.del(found);
+      }
     },
     publish: signals.publish,
     subscribe: signals.subscribe,
@@ -93,10 +113,8 @@ function createPermits(store: Store, signals: Signals): Permits {
   const held = createHeldPermits();
   const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
   const groups = { maxItems: maxGroup, maxInFlight: maxCalls };
-  const take = byTarget((target) =>
-    collectTick((requests: readonly PermitRequest[]) => takePermits(store, target, requests), groups),
-  );
-  const settle = byTarget((target) =>
+  const take = byKey(() => collectTick((requests: readonly PermitRequest[]) => takePermits(store, requests), groups));
+  const settle = byKey((target) =>
     collectTick(async (ends: readonly PermitEnd[]) => {
       if (await settlePermits(store, target, ends)) freed(target);
       return ends;
@@ -104,13 +122,13 @@ function createPermits(store: Store, signals: Signals): Permits {
   );
   return {
     async takePermit(request) {
-      const answer = await take(request.target)(request);
-      if (answer.kind === 'go') held.add(request);
+      const answer = await take(permitGroup(request))(request);
+      if (answer.kind === 'go') held.add({ ...request, place: answer.place });
       return answer;
     },
     async givePermitBack(permit) {
       held.remove(permit);
-      await store.run(releaseOne, [store.permitsKey(permit.target)], [permit.token]);
+      await store.run(releaseOne, [store.permitsKey(permit.target, permit.place)], [permit.token]);
       freed(permit.target);
     },
     async settlePermit(end) {
@@ -124,52 +142,65 @@ function createPermits(store: Store, signals: Signals): Permits {
   };
 }
 
-/** KEYS 1 permits of the target · ARGV 1 token */
+/** KEYS 1 permits of the place · ARGV 1 token */
 const releaseOne = `redis.call('ZREM', KEYS[1], ARGV[1])`;
 
-function byTarget<Collector>(make: (target: string) => Collector): (target: string) => Collector {
+function byKey<Collector>(make: (key: string) => Collector): (key: string) => Collector {
   const made = new Map<string, Collector>();
-  return (target) => {
-    const known = made.get(target) ?? make(target);
-    made.set(target, known);
+  return (key) => {
+    const known = made.get(key) ?? make(key);
+    made.set(key, known);
     return known;
   };
 }
 
-async function takePermits(store: Store, target: string, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
-  // Of requests that differ, because a configuration or an epoch has just changed, the stricter one holds for all.
-  const limit = Math.min(...requests.map(({ limits }) => limits.concurrency));
-  const epoch = requests.every((request) => request.epoch === requests[0]?.epoch) ? (requests[0]?.epoch ?? '') : '';
-  const taken = Number(
-    await store.run(
-      scripts.takePermits,
-      [store.key(splitTarget(target).provider, 'epoch'), store.permitsKey(target)],
-      [epoch, limit, permitLeaseMs, ...requests.map(({ token }) => token)],
-    ),
-  );
-  return requests.map((_, index) =>
-    taken < 0
-      ? { kind: 'epoch_lost' }
-      : index < taken
-        ? { kind: 'go' }
-        : { kind: 'wait', reason: 'concurrency', retryAfterMs: null },
-  );
+async function takePermits(store: Store, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
+  const [first] = requests;
+  if (!first) return [];
+  const { target, places } = first;
+  const answer = (await store.run(
+    scripts.takePermits,
+    [
+      store.key(splitTarget(target).provider, 'epoch'),
+      store.placesKey(target),
+      ...places.map(({ id }) => store.permitsKey(target, id)),
+    ],
+    [
+      first.epoch,
+      permitLeaseMs,
+      places.length,
+      ...places.flatMap(({ id, concurrency }) => [id, concurrency]),
+      ...requests.map(({ token }) => token),
+    ],
+  )) as number[];
+  return toPermitAnswers(answer, first.places, requests.length);
 }
 
 async function settlePermits(store: Store, target: string, ends: readonly PermitEnd[]): Promise<boolean> {
   const { provider } = splitTarget(target);
+  const places = placesOfEnds(ends);
   const full = await store.run(
     scripts.settlePermits,
-    [store.permitsKey(target), store.key(provider, 'throughput'), store.key(provider, 'charges')],
+    [
+      store.key(provider, 'throughput'),
+      store.placesKey(target),
+      store.key(provider, 'charges'),
+      ...places.map(({ id }) => store.permitsKey(target, id)),
+    ],
     [
       target,
-      Math.min(...ends.map(({ limits }) => limits.concurrency)),
-      ends.length,
-      ...ends.flatMap(({ token, tenantId, estimated, used }) => [
-        token,
-        tenantId,
-        Math.round(estimated),
-        Math.round(used),
+      congestedFactor,
+      places.length,
+      ...places.flatMap(({ id, concurrency }) => [id, concurrency]),
+      ...ends.flatMap((end) => [
+        end.token,
+        places.findIndex(({ id }) => id === end.place) + 1,
+        end.pressure,
+        Math.round(end.heldMs),
+        Math.round(end.restMs),
+        end.tenantId,
+        Math.round(end.estimated),
+        Math.round(end.used),
       ]),
     ],
   );
@@ -177,10 +208,10 @@ async function settlePermits(store: Store, target: string, ends: readonly Permit
 }
 
 async function renewPermits(store: Store, permits: readonly HeldPermit[]): Promise<void> {
-  const groups = [...Map.groupBy(permits, ({ target }) => target)];
+  const groups = [...Map.groupBy(permits, ({ target, place }) => store.permitsKey(target, place))];
   await store.run(
     scripts.renewPermits,
-    groups.map(([target]) => store.permitsKey(target)),
+    groups.map(([key]) => key),
     [permitLeaseMs, ...groups.flatMap(([, list]) => [list.length, ...list.map(({ token }) => token)])],
   );
 }
@@ -192,12 +223,8 @@ function createEpochs(store: Store, client: RedisClient): Pick<Coordination, 'ho
     },
     async restore(provider, epoch, permits) {
       for (const key of await findKeys(client, store.key(provider, 'permits:*'))) await client.del(key);
-      for (const [target, list] of Map.groupBy(permits, (permit) => permit.target))
-        await store.run(
-          scripts.restorePermits,
-          [store.permitsKey(target)],
-          [permitLeaseMs, ...list.map(({ token }) => token)],
-        );
+      for (const [key, list] of Map.groupBy(permits, ({ target, place }) => store.permitsKey(target, place)))
+        await store.run(scripts.restorePermits, [key], [permitLeaseMs, ...list.map(({ token }) => token)]);
       await store.run(scripts.writeEpoch, [store.key(provider, 'epoch')], [epoch]);
     },
   };

@@ -9,39 +9,87 @@ const runId = `string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
 const nowMs = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 
+/** The state of a place stands in a hash of its target: "place limit", "place lowered" and "place rest". */
+const roomOf = `
+local function limitOf(place, configured)
+  return math.max(1, math.floor(math.min(configured, tonumber(redis.call('HGET', KEYS[2], place .. ' limit') or configured))))
+end`;
+
 /**
- * KEYS 1 epoch  2 permits of the target (sorted set: token, expiry in ms)
- * ARGV 1 epoch  2 limit  3 lease in ms  4… tokens
- * -> how many of the tokens got a permit: the first ones; -1: the epoch is lost
+ * KEYS 1 epoch  2 state of the target's places  3… permits of each place (sorted set: token, expiry in ms)
+ * ARGV 1 epoch  2 lease in ms  3 places, then for each: id, concurrency; then tokens
+ * -> for each token the number of its place, or 0; then why there was none: 0 taken, else ms until one has rested; -1 alone: the epoch is lost
  */
 export const takePermits = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] .. ':' .. ${runId} then return -1 end
-${nowMs}
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local room = math.min(math.max(0, ARGV[2] - redis.call('ZCARD', KEYS[2])), #ARGV - 3)
-for i = 1, room do redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[3 + i]) end
-if room > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[3] * 10) end
-return room
+if redis.call('GET', KEYS[1]) ~= ARGV[1] .. ':' .. ${runId} then return { -1 } end
+${nowMs}${roomOf}
+local places, rested = {}, 0
+for p = 1, tonumber(ARGV[3]) do
+  local id, key = ARGV[2 + 2 * p], KEYS[2 + p]
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  local limit, used = limitOf(id, tonumber(ARGV[3 + 2 * p])), redis.call('ZCARD', key)
+  local rest = tonumber(redis.call('HGET', KEYS[2], id .. ' rest') or 0)
+  if rest > now then
+    if used < limit and (rested == 0 or rest - now < rested) then rested = rest - now end
+  else places[#places + 1] = { n = p, key = key, limit = limit, used = used } end
+end
+local answer = {}
+for i = 4 + 2 * ARGV[3], #ARGV do
+  local best = nil
+  for _, place in ipairs(places) do
+    if place.used < place.limit and (best == nil or place.used / place.limit < best.used / best.limit) then best = place end
+  end
+  answer[#answer + 1] = best and best.n or 0
+  if best then
+    best.used = best.used + 1
+    redis.call('ZADD', best.key, now + ARGV[2], ARGV[i])
+    redis.call('PEXPIRE', best.key, ARGV[2] * 10)
+  end
+end
+answer[#answer + 1] = rested
+return answer
 `;
 
 /**
- * KEYS 1 permits of the target  2 throughput (hash: "target second" -> calls ended)  3 charges (hash: "used target tenant", "estimated …" -> tokens)
- * ARGV 1 target  2 limit  3 calls, then for each: token, tenant, tokens estimated, tokens used
- * -> 1: all places were taken, somebody may wait for one
+ * KEYS 1 throughput (hash: "target second" -> calls ended)  2 state of the target's places
+ *   3 charges (hash: "used target tenant", "estimated …" -> tokens)  4… permits of each place
+ * ARGV 1 target  2 factor of congestion  3 places, then for each: id, concurrency;
+ *   then for each call: token, number of its place, pressure, ms held, ms to rest, tenant, tokens estimated, tokens used
+ * -> 1: a place was full, somebody may wait for one
  */
 export const settlePermits = `
-local time = redis.call('TIME')
-local full = redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2])
-for i = 4, #ARGV, 4 do
-  redis.call('ZREM', KEYS[1], ARGV[i])
-  local whose = ARGV[1] .. ' ' .. ARGV[i + 1]
-  redis.call('HINCRBY', KEYS[3], 'estimated ' .. whose, ARGV[i + 2])
-  redis.call('HINCRBY', KEYS[3], 'used ' .. whose, ARGV[i + 3])
+${nowMs}${roomOf}
+local n = tonumber(ARGV[3])
+local full = 0
+for p = 1, n do
+  if redis.call('ZCARD', KEYS[3 + p]) >= limitOf(ARGV[2 + 2 * p], tonumber(ARGV[3 + 2 * p])) then full = 1 end
 end
-redis.call('HINCRBY', KEYS[2], ARGV[1] .. ' ' .. time[1], ARGV[3])
-redis.call('EXPIRE', KEYS[2], 60)
+local calls = 0
+for i = 4 + 2 * n, #ARGV, 8 do
+  calls = calls + 1
+  local p = tonumber(ARGV[i + 1])
+  local id, configured = ARGV[2 + 2 * p], tonumber(ARGV[3 + 2 * p])
+  redis.call('ZREM', KEYS[3 + p], ARGV[i])
+  local limit = tonumber(redis.call('HGET', KEYS[2], id .. ' limit') or configured)
+  if ARGV[i + 2] == 'congested' and now - ARGV[i + 3] >= tonumber(redis.call('HGET', KEYS[2], id .. ' lowered') or 0) then
+    redis.call('HSET', KEYS[2], id .. ' limit', tostring(math.max(1, math.min(limit, configured) * ARGV[2])), id .. ' lowered', now)
+  elseif ARGV[i + 2] == 'eased' and limit < configured then
+    if limit + 1 / limit >= configured then redis.call('HDEL', KEYS[2], id .. ' limit')
+    else redis.call('HSET', KEYS[2], id .. ' limit', tostring(limit + 1 / limit)) end
+  end
+  if tonumber(ARGV[i + 4]) > 0 then
+    local known = tonumber(redis.call('HGET', KEYS[2], id .. ' rest') or 0)
+    redis.call('HSET', KEYS[2], id .. ' rest', math.max(known, now + ARGV[i + 4]))
+  end
+  local whose = ARGV[1] .. ' ' .. ARGV[i + 5]
+  redis.call('HINCRBY', KEYS[3], 'estimated ' .. whose, ARGV[i + 6])
+  redis.call('HINCRBY', KEYS[3], 'used ' .. whose, ARGV[i + 7])
+end
+redis.call('HINCRBY', KEYS[1], ARGV[1] .. ' ' .. time[1], calls)
+redis.call('EXPIRE', KEYS[1], 60)
 redis.call('EXPIRE', KEYS[3], 600)
-return full and 1 or 0
+redis.call('EXPIRE', KEYS[2], 86400)
+return full
 `;
 
 /**
@@ -107,12 +155,15 @@ end
 return { throughput, pauses }
 `;
 
-/** KEYS 1 pauses · ARGV 1 scope  2 kind  3 until in ms. The later deadline wins. */
+/** KEYS 1 pauses · ARGV 1 scope  2 kind  3 until in ms. The later deadline wins. -> 1: it was not paused before */
 export const pause = `
+${nowMs}
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 local till = known and string.match(known, '(%d+)$') or '0'
+local fresh = tonumber(till) <= now and 1 or 0
 if tonumber(till) < tonumber(ARGV[3]) then till = ARGV[3] end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. till)
+return fresh
 `;
 
 /** KEYS 1 charges -> the whole hash, which is emptied */

@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Answer, emptyAnswer } from '../../chat/response.ts';
 import type { FailureKind } from '../../domain/failure.ts';
-import { createStreamReader, readAnswer, toUsage } from './read-answer.ts';
+import { nowMs } from '../fixture-call.ts';
+import { type Asked, readAnswer, toUsage } from './read-answer.ts';
+
+const plain: Asked = { soFar: [], answerTool: null, nowMs };
 
 const whole = {
   id: 'msg_1',
@@ -19,6 +22,8 @@ const usage = {
   cacheWriteTokens: 0,
   cacheWrite1hTokens: 0,
   reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
 };
 const hello: Answer = { ...emptyAnswer, text: 'Hi.', providerId: 'msg_1', model: 'claude-haiku-4-5-20251001', usage };
 const toolUse = { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Oslo' } };
@@ -62,9 +67,26 @@ test.for<[string, object, Partial<Answer>]>([
   ],
   ['blocks not known are passed over', { content: [{ type: 'server_tool_use' }, null, ...whole.content] }, {}],
   ['no content', { content: [] }, { text: '' }],
+  [
+    'a refusal with its explanation',
+    { stop_reason: 'refusal', stop_details: { type: 'refusal', category: 'bio', explanation: 'I may not.' } },
+    { finishReason: 'content_filter', refusal: 'I may not.' },
+  ],
+  [
+    'a refusal that is not explained',
+    { stop_reason: 'refusal', stop_details: { type: 'refusal', category: null, explanation: null } },
+    { finishReason: 'content_filter' },
+  ],
+  ['an explanation of something else', { stop_details: { explanation: 'x' } }, {}],
+  [
+    'a pause, with all it takes to go on',
+    { stop_reason: 'pause_turn', content: [{ type: 'server_tool_use', id: 's1', input: {} }, ...whole.content] },
+    { continuation: [{ type: 'server_tool_use', id: 's1', input: {} }, ...whole.content] },
+  ],
+  ['a tier of service', { usage: { ...whole.usage, service_tier: 'priority', speed: 'fast' } }, {}],
   ['no usage', { usage: undefined }, { usage: null }],
 ])('an answer is read: %s', ([, change, expected]) => {
-  expect(readAnswer({ ...whole, ...change })).toEqual({ kind: 'answer', answer: { ...hello, ...expected } });
+  expect(readAnswer({ ...whole, ...change }, plain)).toEqual({ kind: 'answer', answer: { ...hello, ...expected } });
 });
 
 test.for([
@@ -74,9 +96,11 @@ test.for([
   ['model_context_window_exceeded', 'length', 0],
   ['tool_use', 'tool_calls', 0],
   ['refusal', 'content_filter', 0],
+  ['pause_turn', 'stop', 0],
+  [null, 'stop', 0],
   ['something_new', 'stop', 1],
 ] as const)('the stop reason %s is %s', ([reason, finishReason, warnings]) => {
-  const result = readAnswer({ ...whole, stop_reason: reason });
+  const result = readAnswer({ ...whole, stop_reason: reason }, plain);
   if (result.kind !== 'answer') throw new Error(result.failure.message);
   expect(result.answer.finishReason).toBe(finishReason);
   expect(result.answer.warnings).toHaveLength(warnings);
@@ -90,7 +114,7 @@ test.for<[string, unknown, FailureKind]>([
   ['a text', 'Hi.', 'bad_output'],
   ['null', null, 'bad_output'],
 ])('inside HTTP 200, %s is a failure', ([, body, kind]) => {
-  expect(readAnswer(body)).toMatchObject({ kind: 'failure', failure: { kind, httpStatus: 200 } });
+  expect(readAnswer(body, plain)).toMatchObject({ kind: 'failure', failure: { kind, httpStatus: 200 } });
 });
 
 test.for<[string, object, object | null]>([
@@ -118,6 +142,11 @@ test.for<[string, object, object | null]>([
     { output_tokens: 40, output_tokens_details: { thinking_tokens: 30 } },
     { outputTokens: 40, reasoningTokens: 30 },
   ],
+  [
+    'the parts written to the cache are its total, where none is told',
+    { cache_creation: { ephemeral_5m_input_tokens: 20, ephemeral_1h_input_tokens: 30 } },
+    { inputTokens: 59, cacheWriteTokens: 50, cacheWrite1hTokens: 30 },
+  ],
   ['null counts of the cache are none', { cache_read_input_tokens: null, cache_creation: null }, {}],
   ['no input count is unknown', { input_tokens: null }, null],
   ['no output count is unknown', { output_tokens: undefined }, null],
@@ -125,106 +154,30 @@ test.for<[string, object, object | null]>([
   expect(toUsage({ ...whole.usage, ...change })).toEqual(expected === null ? null : { ...usage, ...expected });
 });
 
-const start = (more: object = {}) => ({
-  type: 'message_start',
-  message: { ...whole, content: [], stop_reason: null, usage: { input_tokens: 9, output_tokens: 1 }, ...more },
-});
-const open = (index: number, block: object) => ({ type: 'content_block_start', index, content_block: block });
-const delta = (index: number, more: object) => ({ type: 'content_block_delta', index, delta: more });
-const end = (reason: string, more: object = { output_tokens: 2 }) => [
-  { type: 'message_delta', delta: { stop_reason: reason, stop_sequence: null }, usage: more },
-  { type: 'message_stop' },
-];
-const textBlock = [open(0, { type: 'text', text: '' }), delta(0, { type: 'text_delta', text: 'Hi.' })];
-const input = (index: number, json: string) => delta(index, { type: 'input_json_delta', partial_json: json });
-
-function read(events: readonly { type: string }[]) {
-  const reader = createStreamReader();
-  for (const event of events) reader.push(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-  return { result: reader.end(), partial: reader.partial() };
-}
-
-test.for<[string, { type: string }[], Partial<Answer>]>([
-  ['text', [start(), ...textBlock, ...end('end_turn')], hello],
-  ['pings and new events', [start(), { type: 'ping' }, { type: 'new' }, ...textBlock, ...end('end_turn')], hello],
-  [
-    'thinking with its signature',
-    [
-      start(),
-      open(0, { type: 'thinking', thinking: '', signature: '' }),
-      delta(0, { type: 'thinking_delta', thinking: 'H' }),
-      delta(0, { type: 'thinking_delta', thinking: 'm.' }),
-      delta(0, { type: 'signature_delta', signature: 'c2ln' }),
-      open(1, { type: 'text', text: '' }),
-      delta(1, { type: 'text_delta', text: 'Hi.' }),
-      ...end('end_turn'),
-    ],
-    { ...hello, reasoning: 'Hm.', reasoningDetails: [thinking] },
-  ],
-  [
-    'tool input in pieces',
-    [
-      start(),
-      open(0, { ...toolUse, input: {} }),
-      input(0, ''),
-      input(0, '{"city":'),
-      input(0, '"Oslo"}'),
-      ...end('tool_use'),
-    ],
-    { ...hello, text: '', toolCalls: [toolCall], finishReason: 'tool_calls' },
-  ],
-  [
-    'a tool without input',
-    [start(), open(0, { ...toolUse, input: {} }), ...end('tool_use')],
-    {
-      ...hello,
-      text: '',
-      toolCalls: [{ ...toolCall, function: { name: 'weather', arguments: '{}' } }],
-      finishReason: 'tool_calls',
-    },
-  ],
-  [
-    'tool input cut at the limit, kept as it was written',
-    [start(), open(0, { ...toolUse, input: {} }), input(0, '{"city":"Os'), ...end('max_tokens')],
-    {
-      ...hello,
-      text: '',
-      toolCalls: [{ ...toolCall, function: { name: 'weather', arguments: '{"city":"Os' } }],
-      finishReason: 'length',
-    },
-  ],
-  [
-    'usage with the cache counted once, the last total winning',
-    [
-      start({ usage: { input_tokens: 9, cache_read_input_tokens: 100, output_tokens: 1 } }),
-      ...textBlock,
-      ...end('end_turn', { input_tokens: 9, cache_read_input_tokens: 100, output_tokens: 2 }),
-    ],
-    { ...hello, usage: { ...usage, inputTokens: 109, cacheReadTokens: 100 } },
-  ],
-  [
-    'nulls in the last usage, which leave the first counts standing',
-    [
-      start({ usage: { input_tokens: 9, cache_read_input_tokens: 100, output_tokens: 1 } }),
-      ...textBlock,
-      ...end('end_turn', { input_tokens: null, cache_read_input_tokens: null, output_tokens: 2 }),
-    ],
-    { ...hello, usage: { ...usage, inputTokens: 109, cacheReadTokens: 100 } },
-  ],
-])('a stream is read: %s', ([, events, expected]) => {
-  expect(read(events).result).toEqual({ kind: 'answer', answer: expected });
+test('a second pause holds what came before the first', () => {
+  const soFar = [{ type: 'text', text: 'So ' }];
+  const body = { ...whole, stop_reason: 'pause_turn' };
+  const result = readAnswer(body, { ...plain, soFar });
+  expect(result).toMatchObject({ answer: { text: 'Hi.', continuation: [...soFar, ...whole.content] } });
 });
 
-test('an error event inside HTTP 200 is a failure of its own kind', () => {
-  const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
-  expect(read([start(), ...textBlock, error]).result).toEqual({
-    kind: 'failure',
-    failure: { kind: 'overloaded', message: 'HTTP 529 overloaded_error', httpStatus: 200, retryAfterMs: null },
+describe('an answer that was asked for as the arguments of a tool', () => {
+  const asked: Asked = { ...plain, answerTool: 'weather' };
+  const args = [{ type: 'text', text: '{"city":"Oslo"}' }];
+  const call = { ...toolCall, id: 'call_msg_1' };
+
+  test.for<[string, object, Partial<Answer>]>([
+    ['is its call', {}, { toolCalls: [call], finishReason: 'tool_calls' }],
+    [
+      'has an id of ours without theirs',
+      { id: null },
+      { toolCalls: [{ ...call, id: 'call_answer' }], providerId: null, finishReason: 'tool_calls' },
+    ],
+    ['stays cut', { stop_reason: 'max_tokens' }, { toolCalls: [call], finishReason: 'length' }],
+    ['stays refused', { stop_reason: 'refusal', content: [] }, { finishReason: 'content_filter' }],
+    ['is none without text', { content: [] }, {}],
+  ])('%s', ([, change, expected]) => {
+    const result = readAnswer({ ...whole, content: args, ...change }, asked);
+    expect(result).toEqual({ kind: 'answer', answer: { ...hello, text: '', ...expected } });
   });
-});
-
-test('without message_stop a stream is interrupted, and what is known of its usage is kept', () => {
-  const { result, partial } = read([start(), ...textBlock, open(1, toolUse), input(1, '{"ci')]);
-  expect(result).toMatchObject({ kind: 'failure', failure: { kind: 'stream_interrupted' } });
-  expect(partial).toMatchObject({ text: 'Hi.', usage: { inputTokens: 9, outputTokens: 1 } });
 });

@@ -1,32 +1,13 @@
-import { expect, test } from 'vitest';
-import { chatRequestSchema } from '../../chat/request.ts';
-import { Secret } from '../../security/secret.ts';
+import { describe, expect, test } from 'vitest';
 import type { CallInput } from '../dialect.ts';
-import { acceptsSampling, parseArguments, writeRequest } from './write-request.ts';
-
-const user = { role: 'user', content: 'Hi' };
-const hi = { role: 'user', content: [{ type: 'text', text: 'Hi' }] };
-
-function write(change: object = {}, more: Partial<CallInput> = {}) {
-  const result = writeRequest({
-    request: chatRequestSchema.parse({ model: 'default', messages: [user], ...change }),
-    model: 'claude-haiku-4-5',
-    endpoint: 'https://api.anthropic.com/v1',
-    credential: new Secret('sk-ant-1'),
-    quirks: { maxTokensField: 'max_tokens', drop: [], streamUsage: true },
-    stream: false,
-    ...more,
-  });
-  if (result.kind !== 'request') throw new Error(`unsupported: ${result.feature}`);
-  return { ...result.http, body: JSON.parse(result.http.body) as Record<string, unknown> };
-}
-const messagesOf = (...messages: object[]) => write({ messages }).body.messages;
+import type { Quirks } from '../quirks.ts';
+import { hi, plain, resultOf, said, text, user, write } from './fixture-written.ts';
 
 test('a request goes to the Messages API with its version, its credential and a bound', () => {
   expect(write()).toEqual({
-    url: 'https://api.anthropic.com/v1/messages',
-    headers: { 'content-type': 'application/json', 'anthropic-version': '2023-06-01', 'x-api-key': 'sk-ant-1' },
-    body: { model: 'claude-haiku-4-5', max_tokens: 4_096, messages: [hi] },
+    url: 'https://api.test/v1/messages',
+    headers: { 'content-type': 'application/json', 'anthropic-version': '2023-06-01', 'x-api-key': 'sk-test-1' },
+    body: plain,
     warnings: [],
   });
 });
@@ -35,9 +16,14 @@ test('no credential is no key header', () => {
   expect(write({}, { credential: null }).headers).not.toHaveProperty('x-api-key');
 });
 
-const fn = { name: 'weather', description: 'Tells it', parameters: { type: 'object', properties: { city: {} } } };
-const tools = [{ type: 'function', function: fn }];
-const theirTool = { name: 'weather', description: 'Tells it', input_schema: fn.parameters };
+test('the version of the API is the configured one', () => {
+  expect(write({}, { apiVersion: '2026-10-21' }).headers).toMatchObject({ 'anthropic-version': '2026-10-21' });
+});
+
+const schema = { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: false };
+const answerIn = (json: object) => ({
+  response_format: { type: 'json_schema', json_schema: { name: 'a', schema: json } },
+});
 
 test.for<[string, object, object]>([
   ['max_tokens', { max_tokens: 9 }, { max_tokens: 9 }],
@@ -45,47 +31,20 @@ test.for<[string, object, object]>([
   ['one stop text', { stop: 'END' }, { stop_sequences: ['END'] }],
   ['several stop texts', { stop: ['A', 'B'] }, { stop_sequences: ['A', 'B'] }],
   ['temperature', { temperature: 0.3 }, { temperature: 0.3 }],
-  ['a temperature above their scale', { temperature: 1.7 }, { temperature: 1 }],
   ['top_p alone', { top_p: 0.9 }, { top_p: 0.9 }],
   ['the user', { user: 'u1' }, { metadata: { user_id: 'u1' } }],
   ['the safety identifier before the user', { user: 'u1', safety_identifier: 's1' }, { metadata: { user_id: 's1' } }],
-  ['tools', { tools }, { tools: [theirTool], tool_choice: { type: 'auto' } }],
-  [
-    'a strict tool',
-    { tools: [{ type: 'function', function: { ...fn, strict: true } }] },
-    { tools: [{ ...theirTool, strict: true }], tool_choice: { type: 'auto' } },
-  ],
-  [
-    'a tool without parameters',
-    { tools: [{ type: 'function', function: { name: 'now' } }] },
-    { tools: [{ name: 'now', input_schema: { type: 'object', properties: {} } }], tool_choice: { type: 'auto' } },
-  ],
-  ['no tool choice', { tools, tool_choice: 'none' }, { tools: [theirTool], tool_choice: { type: 'none' } }],
-  ['a required tool', { tools, tool_choice: 'required' }, { tools: [theirTool], tool_choice: { type: 'any' } }],
-  [
-    'a named tool',
-    { tools, tool_choice: { type: 'function', function: { name: 'weather' } } },
-    { tools: [theirTool], tool_choice: { type: 'tool', name: 'weather' } },
-  ],
-  [
-    'one tool call at a time',
-    { tools, parallel_tool_calls: false },
-    { tools: [theirTool], tool_choice: { type: 'auto', disable_parallel_tool_use: true } },
-  ],
-  ['a choice without tools is nothing', { tool_choice: 'auto' }, {}],
-  [
-    'a JSON schema',
-    { response_format: { type: 'json_schema', json_schema: { name: 'a', schema: { type: 'object' } } } },
-    { output_config: { format: { type: 'json_schema', schema: { type: 'object' } } } },
-  ],
+  ['a JSON schema', answerIn(schema), { output_config: { format: { type: 'json_schema', schema } } }],
+  ['a text', { response_format: { type: 'text' } }, {}],
+  ['one choice, no log probabilities', { n: 1, logprobs: false }, {}],
 ])('%s: written in their words', ([, change, expected]) => {
   const { body, warnings } = write(change);
-  expect(body).toEqual({ model: 'claude-haiku-4-5', max_tokens: 4_096, messages: [hi], ...expected });
+  expect(body).toEqual({ ...plain, ...expected });
   expect(warnings).toEqual([]);
 });
 
 test('a stream asks for one', () => {
-  expect(write({}, { stream: true }).body.stream).toBe(true);
+  expect(write({}, { stream: true }).body).toEqual({ ...plain, stream: true });
 });
 
 test.for<[string, object]>([
@@ -97,127 +56,222 @@ test.for<[string, object]>([
   ['prompt_cache_key', { prompt_cache_key: 'k' }],
   ['metadata', { metadata: { a: 'b' } }],
   ['store', { store: true }],
-  ['reasoning_effort', { reasoning_effort: 'low' }],
 ])('"%s" has no equivalent: dropped with a warning', ([field, change]) => {
   const { body, warnings } = write(change);
-  expect(body).toEqual({ model: 'claude-haiku-4-5', max_tokens: 4_096, messages: [hi] });
+  expect(body).toEqual(plain);
   expect(warnings).toEqual([`dropped "${field}": Anthropic has no equivalent`]);
 });
 
-test.for([
-  ['claude-3-5-sonnet-20241022', true],
-  ['claude-instant-1.2', true],
-  ['claude-opus-4-20250514', true],
-  ['claude-haiku-4-5', true],
-  ['claude-haiku-4-5-20251001', true],
-  ['claude-opus-4-6', true],
-  ['claude-opus-4-7', false],
-  ['claude-sonnet-5', false],
-  ['claude-haiku-5-5', false],
-  ['claude-fable-5-1', false],
-  ['something-new', false],
-] as const)('%s takes sampling parameters: %s', ([model, expected]) => {
-  expect(acceptsSampling(model)).toBe(expected);
+test.for<[string, object, Partial<CallInput>, Partial<Quirks>, string]>([
+  ['log probabilities', { logprobs: true }, {}, {}, 'log probabilities'],
+  ['several choices', { n: 2 }, {}, {}, 'several choices'],
+  ['JSON without a schema', { response_format: { type: 'json_object' } }, {}, {}, 'JSON without a schema'],
+  [
+    'a begun answer on a model that refuses it',
+    { messages: [user, { role: 'assistant', content: 'A' }] },
+    { model: 'claude-haiku-5-5' },
+    {},
+    'an answer that is begun for it',
+  ],
+])('%s: unsupported before any byte is sent', ([, change, more, quirks, feature]) => {
+  expect(resultOf(change, more, quirks)).toEqual({ kind: 'unsupported', feature });
 });
 
-test('a model that refuses sampling is not sent it, and the attempt says so', () => {
-  const { body, warnings } = write({ temperature: 0.5, top_p: 0.5 }, { model: 'claude-haiku-5-5' });
-  expect(Object.keys(body)).not.toContain('temperature');
-  expect(Object.keys(body)).not.toContain('top_p');
-  expect(warnings).toEqual([
-    'dropped "temperature": this model does not take it',
-    'dropped "top_p": this model does not take it here',
-  ]);
-});
-
-test('of temperature and top_p together only the temperature is sent', () => {
-  const { body, warnings } = write({ temperature: 0.5, top_p: 0.5 });
-  expect(body).toMatchObject({ temperature: 0.5 });
-  expect(body).not.toHaveProperty('top_p');
+test('a bound of schema that is not enforced is told in words, with a warning', () => {
+  const { body, warnings } = write(answerIn({ ...schema, properties: { a: { type: 'integer', minimum: 0 } } }));
+  const told = { ...schema, properties: { a: { type: 'integer', description: 'Must hold: minimum 0.' } } };
+  expect(body.output_config).toEqual({ format: { type: 'json_schema', schema: told } });
   expect(warnings).toHaveLength(1);
 });
 
-test('system and developer messages become the system text, in order', () => {
-  const messages = [
-    { role: 'system', content: 'One.' },
-    user,
-    { role: 'developer', content: [{ type: 'text', text: 'Two.' }] },
-  ];
-  expect(write({ messages }).body).toMatchObject({ system: 'One.\n\nTwo.', messages: [hi] });
+describe('sampling', () => {
+  const asked = { temperature: 0.5, top_p: 0.5 };
+  test.for<[string, object, Partial<CallInput>, object, string[]]>([
+    [
+      'not to a model that refuses it',
+      asked,
+      { model: 'claude-sonnet-4-7' },
+      {},
+      ['dropped "temperature": this model does not take it', 'dropped "top_p": this model does not take it'],
+    ],
+    [
+      'to no model under the newer version',
+      asked,
+      { apiVersion: '2026-10-21' },
+      {},
+      ['dropped "temperature": this model does not take it', 'dropped "top_p": this model does not take it'],
+    ],
+    [
+      'temperature alone of the two',
+      asked,
+      {},
+      { temperature: 0.5 },
+      ['dropped "top_p": it cannot go with "temperature"'],
+    ],
+    [
+      'within their scale',
+      { temperature: 1.7 },
+      {},
+      { temperature: 1 },
+      ['wrote "temperature" as 1: the scale of Anthropic ends there'],
+    ],
+  ])('is sent %s', ([, request, more, expected, warnings]) => {
+    const { body, warnings: told } = write(request, more);
+    const { temperature, top_p } = body;
+    expect(JSON.parse(JSON.stringify({ temperature, top_p }))).toEqual(expected);
+    expect(told).toEqual(warnings);
+  });
 });
 
-const text = (value: string) => ({ type: 'text', text: value });
-const call = (id: string, args: string) => ({ id, type: 'function', function: { name: 'weather', arguments: args } });
-const use = (id: string, input: unknown) => ({ type: 'tool_use', id, name: 'weather', input });
+test('stop texts of white space are dropped with a warning', () => {
+  const { body, warnings } = write({ stop: ['\n', 'END'] });
+  expect(body.stop_sequences).toEqual(['END']);
+  expect(warnings).toEqual(['dropped a stop text of white space: Anthropic refuses it']);
+  expect(write({ stop: ' ' }).body).toEqual(plain);
+});
 
-test('an image in the body keeps its bytes, an image by address its address', () => {
-  const content = [
-    { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBOR/+=' } },
-    { type: 'image_url', image_url: { url: 'https://example.com/a.png', detail: 'low' } },
-    text('What?'),
-  ];
-  expect(messagesOf({ role: 'user', content })).toEqual([
-    {
-      role: 'user',
-      content: [
-        { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBOR/+=' } },
-        { type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } },
-        text('What?'),
-      ],
-    },
+describe('thinking', () => {
+  const budget = { thinking: { type: 'enabled', budget_tokens: 4_096 } };
+  const older = { max_tokens: 20_000, reasoning_effort: 'medium' };
+  const tools = [{ type: 'function', function: { name: 'look' } }];
+  const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
+  const calling = { role: 'assistant', content: null, tool_calls: [call] };
+  const result = { role: 'tool', tool_call_id: 'c1', content: 'a cat' };
+  const thought = { origin: 'anthropic/claude-haiku-4-5', part: { type: 'thinking', thinking: 'Hm.', signature: 's' } };
+
+  test.for<[string, object, Partial<CallInput>, object]>([
+    ['has a budget on older models', older, {}, budget],
+    ['makes room for itself', { reasoning_effort: 'medium' }, {}, { ...budget, max_tokens: 8_192 }],
+    [
+      'is adaptive with an effort on newer ones',
+      { reasoning_effort: 'high', ...answerIn(schema) },
+      { model: 'claude-opus-5-5', stream: true },
+      {
+        thinking: { type: 'adaptive' },
+        output_config: { effort: 'high', format: { type: 'json_schema', schema } },
+        max_tokens: 20_480,
+      },
+    ],
+    [
+      'is switched off',
+      { reasoning_effort: 'none' },
+      { model: 'claude-sonnet-5-5' },
+      { thinking: { type: 'between_tools' } },
+    ],
+    [
+      'goes on after a call made without it, where it is adaptive',
+      { ...older, tools, messages: [user, calling, result] },
+      { model: 'claude-opus-4-6' },
+      { thinking: { type: 'adaptive' } },
+    ],
+    [
+      'goes on after a call made with it',
+      { ...older, tools, messages: [user, { ...calling, reasoning_details: [thought] }, result] },
+      {},
+      budget,
+    ],
+  ])('%s', ([, request, more, expected]) => {
+    const { body, warnings } = write(request, more);
+    expect(body).toMatchObject(expected);
+    expect(warnings).toEqual([]);
+  });
+
+  test.for<[string, object, Partial<CallInput>, Partial<Quirks>, string]>([
+    [
+      'with a forced tool',
+      { ...older, tools, tool_choice: 'required' },
+      {},
+      {},
+      'asked for no thinking: it cannot go with a forced tool call',
+    ],
+    [
+      'after a call made without it',
+      { ...older, tools, messages: [user, calling, result] },
+      {},
+      {},
+      'asked for no thinking: the call it goes on from was made without it',
+    ],
+    [
+      'after such a call and instructions',
+      { ...older, tools, messages: [user, calling, result, { role: 'system', content: 'Be brief.' }] },
+      {},
+      {},
+      'asked for no thinking: the call it goes on from was made without it',
+    ],
+    [
+      'after a call that is not there',
+      { ...older, tools, messages: [user, result] },
+      {},
+      {},
+      'asked for no thinking: the call it goes on from was made without it',
+    ],
+    [
+      'with a begun answer',
+      { ...older, messages: [user, { role: 'assistant', content: 'A' }] },
+      {},
+      {},
+      'asked for no thinking: the answer is begun for it',
+    ],
+    [
+      'of a server that takes no effort',
+      older,
+      {},
+      { reasoningRequest: 'none' },
+      'dropped "reasoning_effort": this provider does not take it',
+    ],
+  ])('is not asked for %s, with a warning', ([, request, more, quirks, warning]) => {
+    const { body, warnings } = write(request, more, quirks);
+    expect(body).not.toHaveProperty('thinking');
+    expect(warnings).toEqual([warning]);
+  });
+
+  test('does not go with sampling', () => {
+    const { body, warnings } = write({ ...older, temperature: 0.5, top_p: 0.5 });
+    expect(body).toEqual({ ...plain, max_tokens: 20_000, ...budget });
+    expect(warnings).toEqual([
+      'dropped "temperature": it cannot go with thinking',
+      'dropped "top_p": it cannot go with thinking',
+    ]);
+  });
+
+  test('is asked for by the nearest effort a server knows', () => {
+    const { body, warnings } = write(
+      { reasoning_effort: 'max' },
+      { model: 'claude-opus-5-5' },
+      { efforts: ['low', 'high'] },
+    );
+    expect(body.output_config).toEqual({ effort: 'high' });
+    expect(warnings).toEqual(['wrote "reasoning_effort" as "high": the nearest this target takes']);
+  });
+});
+
+test('what a server is known to refuse is not sent, with one warning', () => {
+  const { body, warnings } = write(
+    { temperature: 0.5, seed: 1, stop: 'END' },
+    {},
+    { drop: ['temperature', 'seed', 'user'] },
+  );
+  expect(body).toEqual({ ...plain, stop_sequences: ['END'] });
+  expect(warnings).toEqual([
+    'dropped "temperature": this provider does not take it',
+    'dropped "seed": this provider does not take it',
   ]);
 });
 
-test('all results of one turn stand in one user message, before the text that follows', () => {
-  expect(
-    messagesOf(
-      user,
-      { role: 'assistant', content: 'Let me look.', tool_calls: [call('a', '{"city":"Oslo"}'), call('b', '')] },
-      { role: 'tool', tool_call_id: 'a', content: '3' },
-      { role: 'tool', tool_call_id: 'b', content: [text('4')] },
-      { role: 'user', content: 'And?' },
-    ),
-  ).toEqual([
-    hi,
-    { role: 'assistant', content: [text('Let me look.'), use('a', { city: 'Oslo' }), use('b', {})] },
-    {
-      role: 'user',
-      content: [
-        { type: 'tool_result', tool_use_id: 'a', content: '3' },
-        { type: 'tool_result', tool_use_id: 'b', content: '4' },
-        text('And?'),
-      ],
-    },
-  ]);
+test('an answer that was paused goes on from what it said', () => {
+  const soFar = [{ type: 'server_tool_use', id: 's1', name: 'web_search', input: {} }, text('So')];
+  expect(write({}, { continuation: soFar }).body.messages).toEqual([hi, said('assistant', ...soFar)]);
 });
 
-test('empty texts are left out, and neighbours of one role are one message', () => {
-  expect(
-    messagesOf(
-      user,
-      { role: 'assistant', content: '' },
-      { role: 'user', content: [text(''), text('there')] },
-      { role: 'assistant', content: 'Yes?' },
-      { role: 'user', content: 'x' },
-    ),
-  ).toEqual([
-    { role: 'user', content: [text('Hi'), text('there')] },
-    { role: 'assistant', content: [text('Yes?')] },
-    { role: 'user', content: [text('x')] },
-  ]);
+test('a begun answer loses the white space it ends with, which is refused', () => {
+  const messages = [user, { role: 'assistant', content: 'Dear  \n' }];
+  expect(write({ messages }).body.messages).toEqual([hi, said('assistant', text('Dear'))]);
 });
 
-test('reasoning of earlier turns stays here', () => {
-  const assistant = { role: 'assistant', content: 'Yes?', reasoning_details: [{ type: 'thinking', signature: 's' }] };
-  expect(messagesOf(user, assistant, user)).toEqual([hi, { role: 'assistant', content: [text('Yes?')] }, hi]);
-});
-
-test.for([
-  ['an object passes', '{"a":1}', { a: 1 }],
-  ['nothing is an empty object', '', {}],
-  ['a list is wrapped', '[1]', { value: [1] }],
-  ['a number is wrapped', '1', { value: 1 }],
-  ['broken JSON keeps its text', '{"a":', { raw: '{"a":' }],
-] as const)('arguments a model wrote: %s', ([, args, expected]) => {
-  expect(parseArguments(args)).toEqual(expected);
+test('reasoning of another target is dropped with a warning', () => {
+  const foreign = { origin: 'openai/gpt-5', part: { type: 'thinking' } };
+  const messages = [user, { role: 'assistant', content: 'A', reasoning_details: [foreign] }, user];
+  const { body, warnings } = write({ messages });
+  expect(body.messages).toEqual([hi, said('assistant', text('A')), hi]);
+  expect(warnings).toEqual(['dropped reasoning of another target: it is bound to the endpoint that made it']);
 });

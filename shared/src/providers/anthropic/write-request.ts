@@ -1,150 +1,184 @@
 /** Canonical request -> Anthropic Messages. */
-import { type ChatMessage, type ChatRequest, outputLimitOf, textOf } from '../../chat/request.ts';
-import type { CallInput, WriteResult } from '../dialect.ts';
+import { type ChatRequest, outputLimitOf } from '../../chat/request.ts';
+import type { CallInput, HttpWritten, Unsupported } from '../dialect.ts';
+import { effortFor } from '../efforts.ts';
+import { postJson } from '../post-json.ts';
+import { asList, asRecord } from '../provider-json.ts';
+import {
+  droppedFields,
+  droppedFromMessages,
+  foreignReasoning,
+  ownReasoning,
+  stopTexts,
+  withoutDropped,
+} from '../written-request.ts';
+import { toEnforceable } from './json-schema.ts';
+import { defaultMaxTokens, takesPrefill, takesSampling, thinkingFor } from './model-rules.ts';
+import {
+  type Block,
+  isInstruction,
+  isThinking,
+  limitMarks,
+  toConversation,
+  unsupportedPart,
+} from './write-messages.ts';
+import { answerAsTool, planTools, type ToolPlan, writeTools } from './write-tools.ts';
 
-const apiVersion = '2023-06-01';
-/** `max_tokens` is mandatory there; what we send when the caller set no bound. */
-const defaultMaxTokens = 4_096;
+const defaultApiVersion = '2023-06-01';
 
-export function writeRequest({ request, model, endpoint, credential, stream }: CallInput): WriteResult {
-  const warnings: string[] = [];
-  const body: Record<string, unknown> = {
-    model,
-    max_tokens: outputLimitOf(request) ?? defaultMaxTokens,
-    messages: toMessages(request.messages),
-    ...(stream ? { stream: true } : {}),
+const unknownFields = [
+  'seed',
+  'logit_bias',
+  'frequency_penalty',
+  'presence_penalty',
+  'verbosity',
+  'prompt_cache_key',
+  'metadata',
+  'store',
+];
+
+export function writeRequest(input: CallInput): HttpWritten | Unsupported {
+  const { model, endpoint, credential, stream, target } = input;
+  const { request, warnings: dropped } = withoutDropped(input);
+  const feature = unsupportedFeature(request, input);
+  if (feature !== null) return { kind: 'unsupported', feature };
+  const plan = planTools(request, model);
+  if (plan.kind === 'unsupported') return plan;
+  const apiVersion = input.apiVersion ?? defaultApiVersion;
+  const warnings = [
+    ...dropped,
+    ...droppedFields(request, unknownFields, 'Anthropic'),
+    ...droppedFromMessages(request, ['name', 'detail'], 'Anthropic'),
+    ...foreignReasoning(request, target),
+  ];
+  const answer = plan.kind === 'as_answer' ? answerAsTool(plan.tool) : null;
+  const messages = writeMessages(input, request, answer?.instruction ?? null);
+  const thinking = writeThinking(request, input, plan);
+  const format = answer ?? writeFormat(request);
+  const sampling = writeSampling(request, takesSampling(model, apiVersion), thinking.isOn);
+  const stop = writeStop(request);
+  const tools = writeTools(request, plan);
+  const config = {
+    ...(thinking.effort === null ? {} : { effort: thinking.effort }),
+    ...(format.format ? { format: format.format } : {}),
   };
-  const system = request.messages
-    .filter((message) => message.role === 'system' || message.role === 'developer')
-    .map((message) => textOf(message.content));
-  if (system.length > 0) body.system = system.join('\n\n');
-  const stop = typeof request.stop === 'string' ? [request.stop] : request.stop;
-  if (stop) body.stop_sequences = stop;
-  addSampling(body, request, model, warnings);
-  addTools(body, request);
-  if (request.response_format?.type === 'json_schema') {
-    body.output_config = { format: { type: 'json_schema', schema: request.response_format.json_schema.schema } };
-  }
   const user = request.safety_identifier ?? request.user;
-  if (user) body.metadata = { user_id: user };
-  for (const field of [
-    'seed',
-    'logit_bias',
-    'frequency_penalty',
-    'presence_penalty',
-    'verbosity',
-    'prompt_cache_key',
-    'metadata',
-    'store',
-    'reasoning_effort',
-  ] as const) {
-    if (request[field] !== undefined && request[field] !== null)
-      warnings.push(`dropped "${field}": Anthropic has no equivalent`);
-  }
+  const body = {
+    model,
+    max_tokens: thinking.maxTokens,
+    ...messages.body,
+    ...(stream ? { stream: true } : {}),
+    ...stop.body,
+    ...sampling.body,
+    ...tools.body,
+    ...thinking.body,
+    ...(Object.keys(config).length > 0 ? { output_config: config } : {}),
+    ...(user ? { metadata: { user_id: user } } : {}),
+  };
+  const auth = { 'anthropic-version': apiVersion, ...(credential ? { 'x-api-key': credential.reveal() } : {}) };
+  const told = [messages, thinking, format, sampling, stop, tools].flatMap((piece) => piece.warnings);
+  return postJson(`${endpoint}/messages`, auth, body, [...warnings, ...told]);
+}
+
+/** The tool whose arguments the answer will be, as `writeRequest` asks for it; null: none. */
+export function answerToolOf(input: CallInput): string | null {
+  const plan = planTools(withoutDropped(input).request, input.model);
+  return plan.kind === 'as_answer' ? plan.tool.name : null;
+}
+
+function unsupportedFeature(request: ChatRequest, { model, quirks }: CallInput): string | null {
+  if (request.logprobs) return 'log probabilities';
+  if ((request.n ?? 1) > 1) return 'several choices';
+  if (request.response_format?.type === 'json_object') return 'JSON without a schema';
+  if (request.messages.at(-1)?.role === 'assistant' && !takesPrefill(model)) return 'an answer that is begun for it';
+  return unsupportedPart(request, quirks);
+}
+
+interface Piece {
+  readonly body: Block;
+  readonly warnings: readonly string[];
+}
+
+function writeMessages(
+  { model, target, continuation }: CallInput,
+  request: ChatRequest,
+  instruction: string | null,
+): Piece {
+  const { system: opening, turns, warnings: changes } = toConversation(request, model, target);
+  const system = instruction === null ? [...opening] : [...opening, { type: 'text', text: instruction }];
+  const warnings = [...changes, ...limitMarks([...system, ...turns.flatMap((turn) => turn.content)])];
+  const last = turns.at(-1);
+  const prefilled = last?.role === 'assistant' ? last.content.findLast((block) => block.type === 'text') : undefined;
+  // A beginning that ends in white space is refused.
+  if (prefilled && prefilled === last?.content.at(-1)) prefilled.text = String(prefilled.text).trimEnd();
+  const soFar = asList(continuation).map(asRecord);
+  const isPlain = system.every((block) => block.cache_control === undefined);
   return {
-    kind: 'request',
-    http: {
-      url: `${endpoint}/messages`,
-      headers: {
-        'content-type': 'application/json',
-        'anthropic-version': apiVersion,
-        ...(credential ? { 'x-api-key': credential.reveal() } : {}),
-      },
-      body: JSON.stringify(body),
-      warnings,
+    body: {
+      ...(system.length === 0 ? {} : { system: isPlain ? system.map((block) => block.text).join('\n\n') : system }),
+      messages: soFar.length === 0 ? turns : [...turns, { role: 'assistant', content: soFar }],
     },
+    warnings,
   };
 }
 
-/** Models after generation 4.6 refuse sampling parameters; sending one would fail the whole call. */
-export function acceptsSampling(model: string): boolean {
-  const version = /claude-(?:opus|sonnet|haiku|fable)-(\d+)(?:-(\d{1,2}))?(?:-|$)/.exec(model);
-  if (!version?.[1]) return /claude-(?:instant|2|3)/.test(model);
-  const generation = Number(version[1]) + Number(version[2] ?? 0) / 100;
-  return generation <= 4.06;
+function writeThinking(request: ChatRequest, { model, quirks, stream, target }: CallInput, plan: ToolPlan) {
+  const { effort, warnings } = effortFor(request.reasoning_effort, quirks);
+  const maxTokens = outputLimitOf(request) ?? defaultMaxTokens(model, effort, stream);
+  const said = thinkingFor(model, effort, maxTokens);
+  const isOn = said.thinking?.type === 'enabled' || said.thinking?.type === 'adaptive';
+  const obstacle = isOn ? obstacleToThinking(request, target, plan, said.thinking?.type === 'enabled') : null;
+  const thinking = obstacle === null ? said.thinking : null;
+  return {
+    maxTokens,
+    effort: said.effort,
+    isOn: isOn && obstacle === null,
+    body: thinking ? { thinking } : {},
+    warnings: [...said.warnings, ...warnings, ...(obstacle === null ? [] : [`asked for no thinking: ${obstacle}`])],
+  };
 }
 
-function addSampling(body: Record<string, unknown>, request: ChatRequest, model: string, warnings: string[]): void {
-  const takes = acceptsSampling(model);
-  if (typeof request.temperature === 'number') {
+/** @param isBudgeted older models want the thinking back that led to a call they are given the results of */
+function obstacleToThinking(request: ChatRequest, target: string, plan: ToolPlan, isBudgeted: boolean): string | null {
+  if (plan.kind === 'plain' && plan.isForced) return 'it cannot go with a forced tool call';
+  if (request.messages.at(-1)?.role === 'assistant') return 'the answer is begun for it';
+  if (!isBudgeted || request.messages.findLast((message) => !isInstruction(message))?.role !== 'tool') return null;
+  const calling = request.messages.findLast((message) => message.role === 'assistant');
+  const kept = calling ? ownReasoning(calling, target).map(asRecord).some(isThinking) : false;
+  return kept ? null : 'the call it goes on from was made without it';
+}
+
+function writeFormat({ response_format: format }: ChatRequest) {
+  if (format?.type !== 'json_schema') return { format: null, warnings: [] };
+  const { schema, warnings } = toEnforceable(format.json_schema.schema);
+  return { format: { type: 'json_schema', schema }, warnings };
+}
+
+function writeSampling({ temperature, top_p: topP }: ChatRequest, takes: boolean, isThinking: boolean): Piece {
+  const body: Block = {};
+  const warnings: string[] = [];
+  const reason = takes ? 'it cannot go with thinking' : 'this model does not take it';
+  const may = takes && !isThinking;
+  if (typeof temperature === 'number') {
     // The canonical scale ends at 2, theirs at 1.
-    if (takes) body.temperature = Math.min(1, request.temperature);
-    else warnings.push('dropped "temperature": this model does not take it');
+    if (may) body.temperature = Math.min(1, temperature);
+    else warnings.push(`dropped "temperature": ${reason}`);
+    if (may && temperature > 1) warnings.push('wrote "temperature" as 1: the scale of Anthropic ends there');
   }
-  if (typeof request.top_p === 'number') {
+  if (typeof topP === 'number') {
     // Claude 4.5 and 4.6 refuse the two together; temperature is the one callers mean.
-    if (takes && typeof request.temperature !== 'number') body.top_p = request.top_p;
-    else warnings.push('dropped "top_p": this model does not take it here');
+    if (may && body.temperature === undefined) body.top_p = topP;
+    else warnings.push(`dropped "top_p": ${may ? 'it cannot go with "temperature"' : reason}`);
   }
+  return { body, warnings };
 }
 
-function addTools(body: Record<string, unknown>, request: ChatRequest): void {
-  if (!request.tools || request.tools.length === 0) return;
-  body.tools = request.tools.map(({ function: fn }) => ({
-    name: fn.name,
-    ...(fn.description === undefined ? {} : { description: fn.description }),
-    input_schema: fn.parameters ?? { type: 'object', properties: {} },
-    ...(fn.strict ? { strict: true } : {}),
-  }));
-  const choice = request.tool_choice ?? 'auto';
-  const once = request.parallel_tool_calls === false ? { disable_parallel_tool_use: true } : {};
-  if (choice === 'none') body.tool_choice = { type: 'none' };
-  else if (choice === 'auto') body.tool_choice = { type: 'auto', ...once };
-  else if (choice === 'required') body.tool_choice = { type: 'any', ...once };
-  else body.tool_choice = { type: 'tool', name: choice.function.name, ...once };
-}
-
-type Block = Record<string, unknown>;
-
-/** Tool results of one turn go together into one user message, before any text of it. */
-function toMessages(messages: readonly ChatMessage[]): { role: 'user' | 'assistant'; content: Block[] }[] {
-  const out: { role: 'user' | 'assistant'; content: Block[] }[] = [];
-  for (const message of messages) {
-    if (message.role === 'system' || message.role === 'developer') continue;
-    const role = message.role === 'assistant' ? 'assistant' : 'user';
-    const content = toBlocks(message);
-    if (content.length === 0) continue;
-    const last = out.at(-1);
-    if (last?.role === role) last.content.push(...content);
-    else out.push({ role, content });
-  }
-  return out;
-}
-
-function toBlocks(message: ChatMessage): Block[] {
-  if (message.role === 'tool')
-    return [{ type: 'tool_result', tool_use_id: message.tool_call_id, content: textOf(message.content) }];
-  if (message.role === 'assistant') {
-    const text = textOf(message.content);
-    return [
-      ...(text === '' ? [] : [{ type: 'text', text }]),
-      ...(message.tool_calls ?? []).map((call) => ({
-        type: 'tool_use',
-        id: call.id,
-        name: call.function.name,
-        input: parseArguments(call.function.arguments),
-      })),
-    ];
-  }
-  if (typeof message.content === 'string')
-    return message.content === '' ? [] : [{ type: 'text', text: message.content }];
-  return (message.content ?? []).flatMap((part): Block[] => {
-    if (part.type === 'image_url') return [{ type: 'image', source: toImageSource(part.image_url.url) }];
-    return part.text === '' ? [] : [{ type: 'text', text: part.text }];
-  });
-}
-
-function toImageSource(url: string): Block {
-  const data = /^data:([^;,]+);base64,(.+)$/s.exec(url);
-  return data ? { type: 'base64', media_type: data[1], data: data[2] } : { type: 'url', url };
-}
-
-/** A model may have written broken JSON; the turn is worth more than its arguments. */
-export function parseArguments(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text === '' ? '{}' : text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { value };
-  } catch {
-    return { raw: text };
-  }
+/** Stop texts of white space are refused. */
+function writeStop(request: ChatRequest): Piece {
+  const texts = stopTexts(request) ?? [];
+  const kept = texts.filter((text) => text.trim() !== '');
+  return {
+    body: kept.length === 0 ? {} : { stop_sequences: kept },
+    warnings: kept.length === texts.length ? [] : ['dropped a stop text of white space: Anthropic refuses it'],
+  };
 }

@@ -1,14 +1,16 @@
-/** The `ollama` dialect: Ollama's native chat. */
-import type { Dialect } from '../dialect.ts';
+/** The `ollama` dialect: Ollama's native chat and embeddings. */
+import { chatReader } from '../chat-reader.ts';
+import { type Dialect, withReader } from '../dialect.ts';
+import { ollamaEmbeddings } from './embeddings.ts';
 import { readError } from './errors.ts';
-import { createStreamReader, readAnswer } from './read-answer.ts';
+import { readAnswer } from './read-answer.ts';
+import { createStreamReader } from './read-stream.ts';
 import { writeRequest } from './write-request.ts';
 
 export const ollamaDialect: Dialect = {
   name: 'ollama',
-  lacks: ['forced_tool', 'logprobs', 'multiple_choices'],
-  writeRequest,
-  readAnswer,
-  createStreamReader,
+  lacks: ['forced_tool', 'multiple_choices', 'audio_input', 'file_input'],
+  writeChat: (input) => withReader(writeRequest(input), chatReader({ readAnswer, createStreamReader }, input)),
+  embeddings: ollamaEmbeddings,
   readError,
 };

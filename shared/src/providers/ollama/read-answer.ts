@@ -1,109 +1,117 @@
-/** Ollama's answers -> canonical. Streams are lines of JSON; an error may come on a line although the status is 200. */
+/** Ollama's answers -> canonical. One in one piece is read as the only line of a stream. */
 import { type Answer, emptyAnswer, type FinishReason, type ToolCall } from '../../chat/response.ts';
-import type { Failure } from '../../domain/failure.ts';
-import { failure, type ReadResult, type StreamReader } from '../dialect.ts';
-import { classify, readErrorBody } from '../error-body.ts';
-import { asCount, asList, asRecord, asText, asTextOrNull, type Json, parseProviderJson } from '../provider-json.ts';
-import { maxEventLength, SseTooLongError } from '../sse.ts';
-import { errorRows } from './errors.ts';
+import { consistentUsage } from '../../domain/usage.ts';
+import { failure, type ReadResult, type StreamPiece } from '../dialect.ts';
+import { asCount, asList, asRecord, asText, asTextOrNull, type Json, wordOf } from '../provider-json.ts';
+import { failureInAnswer } from './errors.ts';
 
-export function readAnswer(body: unknown): ReadResult {
+/** What of the request decides how its answer is read. */
+export interface Asked {
+  readonly nowMs: number;
+}
+
+/** What an answer says over all of its lines. */
+export interface Said {
+  text: string;
+  reasoning: string;
+  readonly calls: ToolCall[];
+  readonly logprobs: unknown[];
+  /** The fields of the lines, later ones over earlier. */
+  last: Json;
+}
+
+export const silence = (): Said => ({ text: '', reasoning: '', calls: [], logprobs: [], last: {} });
+
+export function readAnswer(body: unknown, { nowMs }: Asked): ReadResult {
   const root = asRecord(body);
-  if (root.error) return { kind: 'failure', failure: failureInBody(root) };
+  if (root.error) return { kind: 'failure', failure: failureInAnswer(root, nowMs) };
   if (root.done !== true)
     return {
       kind: 'failure',
       failure: failure('bad_output', 'the answer does not say that it is done', { httpStatus: 200 }),
     };
-  const message = asRecord(root.message);
+  const said = silence();
+  hear(root, said, () => undefined);
+  return conclude(said);
+}
+
+/** Takes in one line, and tells what is new in it. */
+export function hear(line: Json, said: Said, onPiece: (piece: StreamPiece) => void): void {
+  const message = asRecord(line.message);
+  const text = asText(message.content);
+  const reasoning = asText(message.thinking);
+  said.text += text;
+  said.reasoning += reasoning;
+  said.logprobs.push(...asList(line.logprobs).map(toLogprob));
+  said.last = { ...said.last, ...line };
+  if (reasoning !== '') onPiece({ kind: 'reasoning', text: reasoning });
+  if (text !== '') onPiece({ kind: 'text', text });
+  for (const value of asList(message.tool_calls)) {
+    const index = said.calls.length;
+    const call = toToolCall(value, index, line);
+    said.calls.push(call);
+    onPiece({ kind: 'tool_call', index, id: call.id, ...call.function });
+  }
+}
+
+function toToolCall(value: unknown, index: number, line: Json): ToolCall {
+  const call = asRecord(value);
+  const fn = asRecord(call.function);
   return {
-    kind: 'answer',
-    answer: toAnswer(root, asText(message.content), asText(message.thinking), asList(message.tool_calls)),
+    id: asText(call.id) || `call_${momentOf(line)}_${index}`,
+    type: 'function',
+    function: {
+      name: asText(fn.name),
+      arguments: typeof fn.arguments === 'string' ? fn.arguments : JSON.stringify(fn.arguments ?? {}),
+    },
   };
 }
 
-function toAnswer(last: Json, text: string, reasoning: string, calls: readonly unknown[]): Answer {
-  const toolCalls = calls.map(toToolCall);
+/** Tells calls of one conversation apart, which older servers give no ids. */
+const momentOf = (line: Json): string => asText(line.created_at).replaceAll(/\D/g, '').slice(0, 24) || '0';
+
+const toLogprob = (value: unknown) => ({
+  ...tokenOf(value),
+  top_logprobs: asList(asRecord(value).top_logprobs).map(tokenOf),
+});
+
+function tokenOf(value: unknown) {
+  const { token, logprob, bytes } = asRecord(value);
+  return {
+    token: asText(token),
+    logprob: typeof logprob === 'number' ? logprob : null,
+    bytes: Array.isArray(bytes) ? bytes.map(asCount) : null,
+  };
+}
+
+export function toAnswer({ text, reasoning, calls, logprobs, last }: Said): Answer {
   const inputTokens = asCount(last.prompt_eval_count);
   const outputTokens = asCount(last.eval_count);
   const done = asText(last.done_reason);
-  const finishReason: FinishReason = toolCalls.length > 0 ? 'tool_calls' : done === 'length' ? 'length' : 'stop';
+  const finishReason: FinishReason = calls.length > 0 ? 'tool_calls' : done === 'length' ? 'length' : 'stop';
   return {
     ...emptyAnswer,
     text,
     reasoning,
-    toolCalls,
+    toolCalls: calls,
     finishReason,
+    logprobs: logprobs.length === 0 ? null : { content: logprobs, refusal: null },
     model: asTextOrNull(last.model),
-    usage:
-      inputTokens === null || outputTokens === null
-        ? null
-        : {
-            inputTokens,
-            outputTokens,
-            cacheReadTokens: 0,
-            cacheWriteTokens: 0,
-            cacheWrite1hTokens: 0,
-            reasoningTokens: 0,
-          },
+    // A prompt that was cached whole is not counted: then its length is not known, and not zero.
+    usage: inputTokens === null || outputTokens === null ? null : consistentUsage({ inputTokens, outputTokens }),
     warnings: ['', 'stop', 'length'].includes(done)
       ? []
-      : [`unknown done reason "${done.slice(0, 40)}" read as "${finishReason}"`],
+      : [`unknown done reason ${wordOf(done)} read as "${finishReason}"`],
   };
 }
 
-const toToolCall = (value: unknown, index: number): ToolCall => {
-  const call = asRecord(value);
-  const fn = asRecord(call.function);
+export function conclude(said: Said): ReadResult {
+  const answer = toAnswer(said);
+  const done = said.last.done_reason;
+  if (done !== 'load' && done !== 'unload') return { kind: 'answer', answer };
   return {
-    id: asText(call.id) || `call_${index}`,
-    type: 'function',
-    function: { name: asText(fn.name), arguments: JSON.stringify(fn.arguments ?? {}) },
-  };
-};
-
-function failureInBody(root: Json): Failure {
-  const body = readErrorBody(JSON.stringify(root));
-  return failure(classify(500, body, errorRows), 'an error came inside an answer of status 200', { httpStatus: 200 });
-}
-
-export function createStreamReader(): StreamReader {
-  let buffer = '';
-  let text = '';
-  let reasoning = '';
-  let last: Json = {};
-  let found: Failure | null = null;
-  const calls: unknown[] = [];
-  const readLine = (line: string) => {
-    if (line.trim() === '') return;
-    const piece = asRecord(parseProviderJson(line));
-    if (piece.error) found ??= failureInBody(piece);
-    const message = asRecord(piece.message);
-    text += asText(message.content);
-    reasoning += asText(message.thinking);
-    calls.push(...asList(message.tool_calls));
-    last = { ...last, ...piece };
-  };
-  const partial = (): Answer => toAnswer(last, text, reasoning, calls);
-  return {
-    push(piece) {
-      buffer += piece;
-      if (buffer.length > maxEventLength)
-        throw new SseTooLongError(`Cannot read the stream: a line is longer than ${maxEventLength} characters`);
-      const lines = buffer.split('\n');
-      buffer = lines.pop() ?? '';
-      lines.forEach(readLine);
-    },
-    partial,
-    end() {
-      readLine(buffer);
-      if (found) return { kind: 'failure', failure: found };
-      if (last.done !== true)
-        return {
-          kind: 'failure',
-          failure: failure('stream_interrupted', 'the stream ended before its last line', { httpStatus: 200 }),
-        };
-      return { kind: 'answer', answer: partial() };
-    },
+    kind: 'failure',
+    failure: failure('bad_output', `the server did nothing but ${done} the model`, { httpStatus: 200 }),
+    partial: answer,
   };
 }

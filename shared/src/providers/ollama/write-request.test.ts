@@ -1,24 +1,26 @@
-import { expect, test } from 'vitest';
-import { chatRequestSchema } from '../../chat/request.ts';
+import { describe, expect, test } from 'vitest';
 import { Secret } from '../../security/secret.ts';
 import type { CallInput } from '../dialect.ts';
+import { callInput } from '../fixture-call.ts';
+import { plainQuirks, type Quirks } from '../quirks.ts';
 import { writeRequest } from './write-request.ts';
 
 const user = { role: 'user', content: 'Hi' };
 const fixed = { model: 'llama3.2', messages: [user], stream: false, truncate: false, shift: false, options: {} };
 
-const resultOf = (change: object = {}, more: Partial<CallInput> = {}) =>
-  writeRequest({
-    request: chatRequestSchema.parse({ model: 'default', messages: [user], ...change }),
-    model: 'llama3.2',
-    endpoint: 'http://127.0.0.1:11434',
-    credential: null,
-    quirks: { maxTokensField: 'max_tokens', drop: [], streamUsage: true },
-    stream: false,
-    ...more,
-  });
-function write(change: object = {}, more: Partial<CallInput> = {}) {
-  const result = resultOf(change, more);
+const resultOf = (change: object = {}, more: Partial<CallInput> = {}, quirks: Partial<Quirks> = {}) =>
+  writeRequest(
+    callInput(change, {
+      model: 'llama3.2',
+      endpoint: 'http://127.0.0.1:11434',
+      credential: null,
+      target: 'ollama/llama3.2',
+      quirks: { ...plainQuirks, ...quirks },
+      ...more,
+    }),
+  );
+function write(change: object = {}, more: Partial<CallInput> = {}, quirks: Partial<Quirks> = {}) {
+  const result = resultOf(change, more, quirks);
   if (result.kind !== 'request') throw new Error(`unsupported: ${result.feature}`);
   return { ...result.http, body: JSON.parse(result.http.body) as Record<string, unknown> };
 }
@@ -34,6 +36,15 @@ test('a request goes to the native chat, and never lets the server cut the promp
 
 test('a credential is a bearer', () => {
   expect(write({}, { credential: new Secret('k') }).headers).toMatchObject({ authorization: 'Bearer k' });
+});
+
+test('the window of a model is the known one, whatever the request', () => {
+  const contextWindow = 8_192;
+  expect(write({}, { contextWindow }).body.options).toEqual({ num_ctx: 8_192 });
+  expect(write({ max_tokens: 9, messages: [user, user] }, { contextWindow }).body.options).toEqual({
+    num_ctx: 8_192,
+    num_predict: 9,
+  });
 });
 
 const tools = [{ type: 'function', function: { name: 'weather', parameters: { type: 'object' } } }];
@@ -52,6 +63,35 @@ test.for<[string, object, object]>([
   ['tools', { tools }, { tools }],
   ['tools that may not be called', { tools, tool_choice: 'none' }, {}],
   ['no tools', { tools: [] }, {}],
+  [
+    'a tool without parameters, or with a word we keep to ourselves',
+    { tools: [{ type: 'function', function: { name: 'now', description: 'Tells it', strict: true } }] },
+    {
+      tools: [
+        {
+          type: 'function',
+          function: { name: 'now', description: 'Tells it', parameters: { type: 'object', properties: {} } },
+        },
+      ],
+    },
+  ],
+  [
+    'the allowed tools',
+    {
+      tools: [...tools, { type: 'function', function: { name: 'now' } }],
+      tool_choice: {
+        type: 'allowed_tools',
+        allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'weather' } }] },
+      },
+    },
+    { tools },
+  ],
+  ['tools as many at once as it likes', { tools, parallel_tool_calls: true }, { tools }],
+  ['log probabilities', { logprobs: true }, { logprobs: true }],
+  ['the most probable tokens', { logprobs: true, top_logprobs: 3 }, { logprobs: true, top_logprobs: 3 }],
+  ['no log probabilities', { logprobs: false, top_logprobs: 3 }, {}],
+  ['one choice', { n: 1 }, {}],
+  ['the most effort', { reasoning_effort: 'max' }, { think: 'max' }],
   [
     'a JSON schema',
     { response_format: { type: 'json_schema', json_schema: { name: 'a', schema } } },
@@ -129,10 +169,79 @@ test('messages: developer is system, images lose their prefix, arguments are obj
   ]);
 });
 
-test('an image by address is unsupported before any byte is sent', () => {
-  const content = [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }];
-  expect(resultOf({ messages: [{ role: 'user', content }] })).toEqual({
-    kind: 'unsupported',
-    feature: 'images by address',
+const contentOf = (part: object) => ({
+  messages: [user, { role: 'user', content: [{ type: 'text', text: 'a' }, part] }],
+});
+const image = (url: string) => contentOf({ type: 'image_url', image_url: { url } });
+const tool = { type: 'function', function: { name: 'weather' } };
+test.for<[string, object, Partial<Quirks>]>([
+  ['images by address', image('https://example.com/a.png'), {}],
+  ['images that are not base64', image('data:image/png,AAAA'), {}],
+  ['images', image('data:image/png;base64,AAAA'), { imageInput: 'none' }],
+  ['audio input', contentOf({ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }), {}],
+  ['files', contentOf({ type: 'file', file: { file_data: 'data:application/pdf;base64,AAAA' } }), {}],
+  ['several choices', { n: 2 }, {}],
+  ['forced tool use', { tools: [tool], tool_choice: 'required' }, {}],
+  ['forced tool use', { tools: [tool], tool_choice: tool }, {}],
+])('%s: unsupported before any byte is sent', ([feature, request, quirks]) => {
+  expect(resultOf(request, {}, quirks)).toEqual({ kind: 'unsupported', feature });
+});
+
+describe('what a server is configured to be is obeyed', () => {
+  test.for<[string, object, Partial<Quirks>, object, string]>([
+    [
+      'a field it refuses',
+      { seed: 1 },
+      { drop: ['seed', 'user'] },
+      {},
+      'dropped "seed": this provider does not take it',
+    ],
+    [
+      'no efforts',
+      { reasoning_effort: 'low' },
+      { reasoningRequest: 'none' },
+      {},
+      'dropped "reasoning_effort": this provider does not take it',
+    ],
+    [
+      'the efforts it knows',
+      { reasoning_effort: 'max' },
+      { efforts: ['low', 'high'] },
+      { think: 'high' },
+      'wrote "reasoning_effort" as "high": the nearest this target takes',
+    ],
+  ])('%s', ([, request, quirks, expected, warning]) => {
+    const { body, warnings } = write(request, {}, quirks);
+    expect(body).toEqual({ ...fixed, ...expected });
+    expect(warnings).toEqual([warning]);
   });
+});
+
+test.for<[string, object]>([
+  ['as its part', { content: [{ type: 'refusal', refusal: 'No.' }] }],
+  [
+    'as one part of several',
+    {
+      content: [
+        { type: 'text', text: '' },
+        { type: 'refusal', refusal: 'No.' },
+      ],
+    },
+  ],
+  ['beside it', { content: null, refusal: 'No.' }],
+])('a refusal is what the turn said: %s', ([, turn]) => {
+  expect(write({ messages: [user, { role: 'assistant', ...turn }, user] }).body.messages).toEqual([
+    user,
+    { role: 'assistant', content: 'No.' },
+    user,
+  ]);
+});
+
+test('reasoning of another target is dropped with a warning', () => {
+  const details = [{ origin: 'anthropic/claude-haiku-5-5', part: {} }];
+  const { body, warnings } = write({
+    messages: [user, { role: 'assistant', content: 'A', reasoning_details: details }, user],
+  });
+  expect(body.messages).toEqual([user, { role: 'assistant', content: 'A' }, user]);
+  expect(warnings).toEqual(['dropped reasoning of another target: it is bound to the endpoint that made it']);
 });

@@ -2,76 +2,112 @@
  * Canonical request -> Ollama's native chat.
  *
  * Native, because its OpenAI surface ignores `max_completion_tokens` and `tool_choice`. `truncate` and `shift` are
- * off: by default a prompt that does not fit is cut from the front without a word.
+ * off: by default a prompt that does not fit is cut from the front without a word. How long a model stays loaded is
+ * its server's to say.
  */
-import { type ChatMessage, outputLimitOf, textOf } from '../../chat/request.ts';
-import { parseArguments } from '../anthropic/write-request.ts';
-import type { CallInput, WriteResult } from '../dialect.ts';
+import { type ChatMessage, type ChatRequest, outputLimitOf, textOf } from '../../chat/request.ts';
+import type { CallInput, HttpWritten, Unsupported } from '../dialect.ts';
+import { type Effort, effortFor } from '../efforts.ts';
+import { bearer, postJson } from '../post-json.ts';
+import type { Quirks } from '../quirks.ts';
+import { parseArguments, toolNameOf } from '../tool-calls.ts';
+import {
+  allowedTools,
+  droppedFields,
+  droppedFromMessages,
+  foreignReasoning,
+  parseDataUri,
+  spokenText,
+  stopTexts,
+  toolUse,
+  withoutDropped,
+} from '../written-request.ts';
 
-export function writeRequest({ request, model, endpoint, credential, stream }: CallInput): WriteResult {
-  const remoteImage = request.messages.some(
-    (message) =>
-      Array.isArray(message.content) &&
-      message.content.some((part) => part.type === 'image_url' && !part.image_url.url.startsWith('data:')),
-  );
-  if (remoteImage) return { kind: 'unsupported', feature: 'images by address' };
-  const options = {
-    num_predict: outputLimitOf(request) ?? undefined,
-    temperature: request.temperature ?? undefined,
-    top_p: request.top_p ?? undefined,
-    seed: request.seed ?? undefined,
-    stop: typeof request.stop === 'string' ? [request.stop] : (request.stop ?? undefined),
-    frequency_penalty: request.frequency_penalty ?? undefined,
-    presence_penalty: request.presence_penalty ?? undefined,
-  };
+const unknownFields = ['logit_bias', 'verbosity', 'prompt_cache_key', 'metadata', 'store', 'user', 'safety_identifier'];
+
+export function writeRequest(input: CallInput): HttpWritten | Unsupported {
+  const { model, endpoint, credential, quirks, stream, target } = input;
+  const { request, warnings: dropped } = withoutDropped(input);
+  const feature = unsupportedFeature(request, quirks);
+  if (feature !== null) return { kind: 'unsupported', feature };
+  const { effort, warnings: efforts } = effortFor(request.reasoning_effort, quirks);
   const body = {
     model,
     messages: request.messages.map((message) => toMessage(message, request.messages)),
     stream,
     truncate: false,
     shift: false,
-    ...(request.tools && request.tools.length > 0 && request.tool_choice !== 'none' ? { tools: request.tools } : {}),
+    ...writeTools(request),
     ...formatOf(request.response_format),
-    ...thinkOf(request.reasoning_effort),
-    options,
+    ...thinkOf(effort),
+    ...logprobsOf(request),
+    options: optionsOf(request, input.contextWindow),
   };
-  const warnings = (
-    [
-      'logit_bias',
-      'verbosity',
-      'prompt_cache_key',
-      'metadata',
-      'store',
-      'user',
-      'safety_identifier',
-      'parallel_tool_calls',
-    ] as const
-  )
-    .filter((field) => request[field] !== undefined && request[field] !== null)
-    .map((field) => `dropped "${field}": Ollama has no equivalent`);
+  return postJson(`${endpoint}/api/chat`, bearer(credential), body, [
+    ...dropped,
+    ...droppedFields(request, unknownFields, 'Ollama'),
+    // It keeps prefixes by itself, so that a mark for its cache is no loss.
+    ...droppedFromMessages(request, ['name', 'detail'], 'Ollama'),
+    ...(request.parallel_tool_calls === false ? ['dropped "parallel_tool_calls": Ollama has no equivalent'] : []),
+    ...efforts,
+    ...foreignReasoning(request, target),
+  ]);
+}
+
+function unsupportedFeature(request: ChatRequest, { imageInput }: Quirks): string | null {
+  if ((request.n ?? 1) > 1) return 'several choices';
+  const use = toolUse(request).kind;
+  if (use === 'required' || use === 'named') return 'forced tool use';
+  for (const { content } of request.messages) {
+    for (const part of Array.isArray(content) ? content : []) {
+      if (part.type === 'input_audio') return 'audio input';
+      if (part.type === 'file') return 'files';
+      if (part.type !== 'image_url') continue;
+      if (imageInput === 'none') return 'images';
+      if (!part.image_url.url.startsWith('data:')) return 'images by address';
+      if (parseDataUri(part.image_url.url) === null) return 'images that are not base64';
+    }
+  }
+  return null;
+}
+
+/** @param contextWindow the same for every call of a model: another one loads the model anew */
+const optionsOf = (request: ChatRequest, contextWindow: number | null) => ({
+  num_ctx: contextWindow ?? undefined,
+  num_predict: outputLimitOf(request) ?? undefined,
+  temperature: request.temperature ?? undefined,
+  top_p: request.top_p ?? undefined,
+  seed: request.seed ?? undefined,
+  stop: stopTexts(request),
+  frequency_penalty: request.frequency_penalty ?? undefined,
+  presence_penalty: request.presence_penalty ?? undefined,
+});
+
+function writeTools(request: ChatRequest) {
+  const tools = toolUse(request).kind === 'none' ? [] : allowedTools(request);
+  if (tools.length === 0) return {};
   return {
-    kind: 'request',
-    http: {
-      url: `${endpoint}/api/chat`,
-      headers: {
-        'content-type': 'application/json',
-        ...(credential ? { authorization: `Bearer ${credential.reveal()}` } : {}),
-      },
-      body: JSON.stringify(body),
-      warnings,
-    },
+    tools: tools.map(({ function: { strict: _strict, parameters, ...fn } }) => ({
+      type: 'function',
+      function: { ...fn, parameters: { type: 'object', ...(parameters ?? { properties: {} }) } },
+    })),
   };
 }
 
-function formatOf(format: CallInput['request']['response_format']) {
+function formatOf(format: ChatRequest['response_format']) {
   if (format?.type === 'json_schema') return { format: format.json_schema.schema };
   return format?.type === 'json_object' ? { format: 'json' } : {};
 }
 
-function thinkOf(effort: CallInput['request']['reasoning_effort']) {
-  if (!effort) return {};
+function thinkOf(effort: Effort | null) {
+  if (effort === null) return {};
   if (effort === 'none') return { think: false };
   return { think: effort === 'minimal' ? 'low' : effort === 'xhigh' ? 'max' : effort };
+}
+
+function logprobsOf({ logprobs, top_logprobs: top }: ChatRequest) {
+  if (!logprobs) return {};
+  return { logprobs: true, ...(typeof top === 'number' ? { top_logprobs: top } : {}) };
 }
 
 function toMessage(message: ChatMessage, all: readonly ChatMessage[]) {
@@ -88,22 +124,13 @@ function toMessage(message: ChatMessage, all: readonly ChatMessage[]) {
       id: call.id,
       function: { name: call.function.name, arguments: parseArguments(call.function.arguments) },
     }));
-    return { role: 'assistant', content, ...(calls ? { tool_calls: calls } : {}) };
+    return { role: 'assistant', content: spokenText(message), ...(calls ? { tool_calls: calls } : {}) };
   }
   if (message.role !== 'user') return { role: 'system', content };
   const images = Array.isArray(message.content)
     ? message.content.flatMap((part) =>
-        part.type === 'image_url' ? [part.image_url.url.replace(/^data:[^,]*,/, '')] : [],
+        part.type === 'image_url' ? [parseDataUri(part.image_url.url)?.data ?? ''] : [],
       )
     : [];
   return { role: 'user', content, ...(images.length > 0 ? { images } : {}) };
-}
-
-/** Ollama matches a result to its call by name; the canonical form has only the id. */
-function toolNameOf(id: string, all: readonly ChatMessage[]): string {
-  for (const message of all) {
-    const call = message.role === 'assistant' ? message.tool_calls?.find((each) => each.id === id) : undefined;
-    if (call) return call.function.name;
-  }
-  return id;
 }

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import { type Answer, emptyAnswer } from '../../chat/response.ts';
 import type { FailureKind } from '../../domain/failure.ts';
-import { readAnswer, toUsage } from './read-answer.ts';
+import { nowMs } from '../fixture-call.ts';
+import { type Asked, readAnswer as read, toUsage } from './read-answer.ts';
+
+const readAnswer = (body: unknown, toCaller: Asked['toCaller'] = (id) => id) => read(body, { toCaller, nowMs });
 
 const whole = {
   id: 'chatcmpl-1',
@@ -21,6 +24,8 @@ const usage = {
   cacheWriteTokens: 0,
   cacheWrite1hTokens: 0,
   reasoningTokens: 0,
+  audioInputTokens: 0,
+  audioOutputTokens: 0,
 };
 const hello: Answer = {
   ...emptyAnswer,
@@ -64,6 +69,47 @@ test.for<[string, unknown, Partial<Answer>]>([
     'reasoning parts',
     withMessage({ content: 'Hi.', reasoning_details: [{ signature: 's' }] }),
     { reasoningDetails: [{ signature: 's' }] },
+  ],
+  [
+    'the same reasoning under two names, once',
+    withMessage({ content: 'Hi.', reasoning_content: 'Hm.', reasoning: 'Hm.' }),
+    { reasoning: 'Hm.' },
+  ],
+  [
+    'reasoning beside an empty field of its other name',
+    withMessage({ content: 'Hi.', reasoning_content: '', reasoning: 'Hm.' }),
+    { reasoning: 'Hm.' },
+  ],
+  [
+    "reasoning in Mistral's content",
+    withMessage({
+      content: [
+        {
+          type: 'thinking',
+          thinking: [
+            { type: 'text', text: 'H' },
+            { type: 'text', text: 'm.' },
+          ],
+        },
+        { type: 'text', text: 'Hi.' },
+      ],
+    }),
+    { reasoning: 'Hm.' },
+  ],
+  [
+    "reasoning in Mistral's content, as text",
+    withMessage({
+      content: [
+        { type: 'thinking', thinking: 'Hm.' },
+        { type: 'text', text: 'Hi.' },
+      ],
+    }),
+    { reasoning: 'Hm.' },
+  ],
+  [
+    'reasoning that is in its parts alone',
+    withMessage({ content: 'Hi.', reasoning_details: [{ text: 'H' }, { summary: 'm.' }, { data: 'x' }] }),
+    { reasoning: 'Hm.', reasoningDetails: [{ text: 'H' }, { summary: 'm.' }, { data: 'x' }] },
   ],
   ['unknown fields are ignored', { ...whole, system_fingerprint: 'fp', service_tier: 'default' }, {}],
   ['an empty text', withMessage({ content: '' }), { text: '' }],
@@ -143,10 +189,21 @@ test.for<[string, unknown, object | null]>([
       cacheWriteTokens: 20,
       cacheWrite1hTokens: 0,
       reasoningTokens: 30,
+      audioInputTokens: 0,
+      audioOutputTokens: 0,
     },
   ],
   ['cached tokens under another name', { ...whole.usage, num_cached_tokens: 4 }, { ...usage, cacheReadTokens: 4 }],
   ['more cached than sent is all of it', { ...whole.usage, num_cached_tokens: 400 }, { ...usage, cacheReadTokens: 9 }],
+  [
+    'audio is a part of the totals',
+    {
+      ...whole.usage,
+      prompt_tokens_details: { audio_tokens: 4 },
+      completion_tokens_details: { audio_tokens: 1 },
+    },
+    { ...usage, audioInputTokens: 4, audioOutputTokens: 1 },
+  ],
   ['details may be null', { ...whole.usage, prompt_tokens_details: null, completion_tokens_details: null }, usage],
   ['zero is known', { prompt_tokens: 0, completion_tokens: 0 }, { ...usage, inputTokens: 0, outputTokens: 0 }],
   ['half of it is unknown', { prompt_tokens: 9 }, null],
@@ -156,4 +213,25 @@ test.for<[string, unknown, object | null]>([
   ['null is unknown', null, null],
 ])('usage: %s', ([, value, expected]) => {
   expect(toUsage(value)).toEqual(expected);
+});
+
+test.for<[string, unknown]>([
+  ['beside an error of its choice', { ...whole, choices: [{ ...whole.choices[0], error: { code: 502 } }] }],
+  ['that finished with an error', withMessage({ content: 'Hi.' }, 'error')],
+  ['beside an error', { ...whole, error: { code: 502 } }],
+])('what was said %s is kept for the bill', ([, body]) => {
+  expect(readAnswer(body)).toMatchObject({ kind: 'failure', partial: { text: 'Hi.', usage: { inputTokens: 9 } } });
+});
+
+test('an unknown finish reason is told only when it is a word', () => {
+  expect(readAnswer(withMessage({ content: 'Hi.' }, 'the prompt said: x'))).toMatchObject({
+    answer: { warnings: ['unknown finish reason of another form read as "stop"'] },
+  });
+});
+
+test('ids that were substituted are named back', () => {
+  const toCaller = (id: string) => (id === 'c1' ? 'toolu_1' : id);
+  expect(readAnswer(withMessage({ tool_calls: [call] }, 'tool_calls'), toCaller)).toMatchObject({
+    answer: { toolCalls: [{ id: 'toolu_1' }] },
+  });
 });

@@ -1,6 +1,6 @@
 /** Rows of the reference's lists for servers of one's own: LocalAI, llama.cpp, LightLLM, vLLM. */
 import { describe, expect, test } from 'vitest';
-import { readError } from './errors.ts';
+import { readError } from '../errors.ts';
 
 type Headers = Readonly<Record<string, string>>;
 const failureOf = (status: number, body: object, headers: Headers = {}) =>
@@ -35,6 +35,8 @@ describe('an error of llama.cpp', () => {
       { code: 400, type: 'exceed_context_size_error', n_prompt_tokens: 9_000, n_ctx: 4_096 },
       'context_length',
     ],
+    ['a long prompt, by code', 400, { code: 'exceed_context_size_error' }, 'context_length'],
+    ['a feature that is off, by code', 400, { code: 'not_supported_error' }, 'unsupported_feature'],
     ['a bad key', 401, { code: 401, type: 'authentication_error' }, 'auth'],
     ['a wrong path', 404, { code: 404, type: 'not_found_error' }, 'model_not_found'],
     ['a fault', 500, { code: 500, type: 'server_error' }, 'server_error'],
@@ -48,6 +50,8 @@ describe('an error of llama.cpp', () => {
 describe('an error of LightLLM', () => {
   test.for<[string, number, object, string]>([
     ['an invalid request', 400, { type: 'BadRequestError', code: 400 }, 'invalid_request'],
+    ['a server that is busy, by type', 500, { type: 'RateLimitError' }, 'rate_limit'],
+    ['an internal failure, or a wrong run mode', 417, {}, 'server_error'],
     ['a server that is busy', 429, { type: 'RateLimitError', code: 429 }, 'rate_limit'],
     ['a call that was cancelled', 499, {}, 'cancelled'],
     ['an unhealthy server', 503, {}, 'overloaded'],
@@ -72,6 +76,12 @@ describe('an error of vLLM', () => {
       'context_length',
     ],
     ['an invalid request in the old shape', 400, { object: 'error', message: 'bad', code: 400 }, 'invalid_request'],
+    [
+      'tools that the server was not started for',
+      400,
+      withError({ code: 400, message: '"auto" tool choice requires --enable-auto-tool-choice to be set' }),
+      'unsupported_feature',
+    ],
     ['a bad key', 401, { error: 'Unauthorized' }, 'auth'],
     ['an unknown model', 404, withError({ type: 'NotFoundError', code: 404 }), 'model_not_found'],
     ['a field that fails validation', 422, { detail: 'bad' }, 'invalid_request'],

@@ -1,6 +1,7 @@
 /** Rows of the reference's list for OpenRouter: the code is the status, and `metadata` says the rest. */
 import { describe, expect, test } from 'vitest';
-import { readError } from './errors.ts';
+import type { PauseScope } from '../../../domain/failure.ts';
+import { readError } from '../errors.ts';
 
 const nowMs = Date.parse('2026-11-21T12:00:00Z');
 type Headers = Readonly<Record<string, string>>;
@@ -55,8 +56,26 @@ describe('an error of OpenRouter', () => {
     ['a prompt a guardrail caught', 403, { patterns: ['iban'] }, '', 'content_filter'],
     ['a flagged prompt by text', 403, {}, moderation, 'content_filter'],
     ['no access', 403, {}, '', 'permission'],
+    ['a country', 403, { error_type: 'permission_denied' }, 'Not available in your country', 'region'],
   ])('%s', ([, status, metadata, message, kind]) => {
     expect(failureOf(status, metadata, message).kind).toBe(kind);
+  });
+
+  test.for<[string, number, object, PauseScope | undefined]>([
+    ['a limit of the key', 403, { limit_source: 'openrouter_key_limit' }, 'credential'],
+    ['a guardrail, which keys have', 403, { limit_source: 'openrouter_guardrail_budget' }, 'credential'],
+    ['a budget of the workspace', 403, { limit_source: 'openrouter_workspace_budget' }, 'account'],
+    ['a bill', 402, { error_type: 'payment_required' }, 'account'],
+    ['a limit', 429, { error_type: 'rate_limit_exceeded' }, undefined],
+  ])('takes out what it is about: %s', ([, status, metadata, scope]) => {
+    expect(failureOf(status, metadata).scope).toBe(scope);
+  });
+
+  test('is told by its code where it has no type', () => {
+    const codeOf = (status: number, code: string) =>
+      readError({ status, headers: {}, body: JSON.stringify({ error: { code, message: 'x' } }) }, 0).kind;
+    expect(codeOf(402, 'weight_exceeds_budget')).toBe('exceeds_limit');
+    expect(codeOf(400, 'string_too_long')).toBe('context_length');
   });
 
   test.for<[string, number, object, Headers, number | null]>([

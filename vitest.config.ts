@@ -1,14 +1,39 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { createDice } from './test/chaos/dice.ts';
 
-/** Unit tests stand beside their files; whole-system tests live in `test/`. All of them run in parallel and shuffled. */
+/** Shuffled, but the whole-system tests begin first, and the longest of them before all: none is left over at the end. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const dice = createDice(this.ctx.config.sequence.seed, 'files');
+    const rank = ({ moduleId }: TestSpecification) => {
+      if (moduleId.endsWith('/test/chaos/short.test.ts')) return 0;
+      return moduleId.includes('/test/') ? 1 : 2;
+    };
+    return files
+      .map((file) => ({ file, place: rank(file) + dice.next() }))
+      .sort((one, other) => one.place - other.place)
+      .map(({ file }) => file);
+  }
+}
+
+/** All of them run in parallel and shuffled. */
 export default defineConfig({
   test: {
-    include: ['{shared,producer,workers,dashboards,cli}/src/**/*.test.ts', 'test/**/*.test.ts'],
-    sequence: { shuffle: true },
+    projects: [
+      // Unit tests stand beside their files; what they load is loaded once for all of a worker's files.
+      {
+        extends: true,
+        test: { name: 'unit', include: ['{shared,producer,workers,dashboards,cli}/src/**/*.test.ts'], isolate: false },
+      },
+      // Whole-system tests: a process of their own for each file.
+      { extends: true, test: { name: 'system', include: ['test/**/*.test.ts'] } },
+    ],
+    sequence: { shuffle: true, sequencer: LongFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Two cores: each whole-system test holds an embedded database of its own.
-    maxWorkers: 2,
+    // One more than two cores: whole-system tests wait for leases and limits as long as they compute.
+    maxWorkers: 3,
     coverage: {
       provider: 'v8',
       include: ['{shared,producer,workers,dashboards,cli}/src/**/*.ts'],

@@ -1,7 +1,5 @@
 /** Starts a process of Waybill from its environment, says that it is ready, and ends it in good order. */
-import { loadConfig } from '@waybill/shared/config/load.ts';
-import { probeLocalServers } from '@waybill/shared/config/probe.ts';
-import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+import type { loadConfig } from '@waybill/shared/config/load.ts';
 import { asConfigProblem } from './config-problem.ts';
 import { defaultDataDirectory } from './data-directory.ts';
 import { exitCode } from './exit-codes.ts';
@@ -26,13 +24,18 @@ export interface RunOptions {
 
 export async function runServer(options: RunOptions): Promise<void> {
   const { role, isJson, drainMs } = options;
+  // Loaded when they are asked for: providers, a log and a database have no part in `waybill jobs get`.
+  const [{ loadConfig }, { probeLocalServers }, { createLogger }] = await Promise.all([
+    import('@waybill/shared/config/load.ts'),
+    import('@waybill/shared/config/probe.ts'),
+    import('@waybill/shared/telemetry/logger.ts'),
+  ]);
   const loaded = await loadConfig(process.env, probeLocalServers).catch(asConfigProblem);
   const { settings, environment } = loaded;
   const directory = environment.WAYBILL_DATA_DIR ?? defaultDataDirectory;
   const logger = createLogger({ level: environment.LOG_LEVEL ?? 'info' });
   const stopped = untilStopped();
   const stuck = Promise.withResolvers<'stuck'>();
-  // Loaded when it is asked for: a database has no part in `waybill jobs get`.
   const { startServer } = await import('./server.ts');
   const server = await startServer({
     role,

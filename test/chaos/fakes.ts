@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bareEnvironment } from '../support/bare-environment.ts';
 import type { ServerFolder } from '../support/server-folder.ts';
 import type { CallEvent, DeliveryEvent, ProviderBehaviour, ProviderName, ReceiverMode } from './behaviour.ts';
-import { bareEnvironment, type Member, startMember } from './processes.ts';
+import { type Member, startMember } from './processes.ts';
 
 export interface FakeProvider {
   readonly member: Member;

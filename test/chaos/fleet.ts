@@ -4,9 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@waybill/producer/client/client.ts';
+import { bareEnvironment } from '../support/bare-environment.ts';
 import type { ServerFolder } from '../support/server-folder.ts';
 import { findFreePort } from '../support/server-port.ts';
-import { bareEnvironment, type Member, startMember } from './processes.ts';
+import { type Member, startMember } from './processes.ts';
 
 const cliPath = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
 const drainSeconds = 5;

@@ -38,13 +38,6 @@ export interface MemberOptions {
 
 const defaultReadyLimitMs = 60_000;
 
-/** Nothing of the machine's own providers and servers. */
-export const bareEnvironment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-  PATH: process.env.PATH,
-  HOME: process.env.HOME,
-  ...more,
-});
-
 /** Resolves when it has printed its first line, a JSON object. */
 export async function startMember(folder: ServerFolder, options: MemberOptions): Promise<Member> {
   const { name, command, environment, readyLimitMs = defaultReadyLimitMs } = options;

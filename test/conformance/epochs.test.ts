@@ -84,6 +84,18 @@ describe('epochs on PostgreSQL and Redis', () => {
   const warnings = () => rebuilds().filter((line) => line.includes('"warn"'));
   const others = () => fleet.slice(1);
   const epochInDatabase = async () => (await readEpoch(first.database, provider, 'unused')).epoch;
+  /** As if the last change were long ago: nobody can be busy with it any more. */
+  const age = (of = provider) =>
+    first.database.pool.query(
+      `update waybill.epochs set changed_at = changed_at - interval '1 hour' where provider = $1`,
+      [of],
+    );
+  /** The epoch of all, agreed on long ago. */
+  const settled = async (): Promise<string> => {
+    const [known = ''] = await askAll(fleet);
+    await age();
+    return known;
+  };
   const askAll = (asked: readonly FleetProcess[]) => Promise.all(asked.map(({ epochs }) => epochs.of(provider)));
   const newWorker = async (): Promise<string> => {
     const id = newId('wrk');
@@ -127,7 +139,7 @@ describe('epochs on PostgreSQL and Redis', () => {
   });
 
   it('are changed by one process when the store was wiped, and the others wait for it', async () => {
-    const [before = ''] = await askAll(fleet);
+    const before = await settled();
     const [live, dead] = [await newWorker(), await newWorker()];
     await startCall(`${provider}-live-1`, live, before);
     await startCall(`${provider}-live-2`, live, before);
@@ -159,12 +171,13 @@ describe('epochs on PostgreSQL and Redis', () => {
   });
 
   it('that a process knows although another has changed them do no harm: the claim says so', async () => {
-    const [before = ''] = await askAll(fleet);
+    const before = await settled();
     const worker = await newWorker();
     const job = await addJob();
     const places = placesFor(9);
     await first.coordination.takePermit({ token: `${provider}-old`, target, places, epoch: before });
     await swapEpoch(first.database, provider, before, `${provider}-next`);
+    await age();
     expect(await claim(job, worker, `${provider}-old`, before)).toBe('old_epoch');
     expect(await readJob(job.id)).toMatchObject({ status: 'queued', attempt: 0 });
     first.epochs.lost(provider, before);
@@ -185,7 +198,7 @@ describe('epochs on PostgreSQL and Redis', () => {
   });
 
   it('are looked after without being asked for: a wiped store is found and rebuilt', async () => {
-    const before = await first.epochs.of(provider);
+    const before = await settled();
     await first.epochs.check([provider]);
     expect(await first.epochs.of(provider)).toBe(before);
     await startCall(`${provider}-live`, await newWorker(), before);
@@ -198,10 +211,11 @@ describe('epochs on PostgreSQL and Redis', () => {
   });
 
   it('are changed again when the winner died before it had rebuilt the store', async () => {
-    const [before = ''] = await askAll(fleet);
+    const before = await settled();
     await startCall(`${provider}-live`, await newWorker(), before);
     await wipe();
     expect(await swapEpoch(first.database, provider, before, `${provider}-winner`)).toBe(true);
+    await age();
     for (const { epochs } of fleet) epochs.lost(provider, before);
     const after = await askAll(fleet);
     expect(new Set(after)).toEqual(new Set([await epochInDatabase()]));
@@ -211,7 +225,7 @@ describe('epochs on PostgreSQL and Redis', () => {
   });
 
   it('are changed again when the winner hangs in the middle, and who waited goes on', async () => {
-    const [before = ''] = await askAll(fleet);
+    const before = await settled();
     await startCall(`${provider}-live`, await newWorker(), before);
     await wipe();
     const hanging = { ...first.coordination, restore: () => new Promise<void>(() => undefined) };
@@ -225,7 +239,7 @@ describe('epochs on PostgreSQL and Redis', () => {
   });
 
   it('are waited for also by a process that comes while the winner rebuilds', async () => {
-    const [before = ''] = await askAll(fleet);
+    const before = await settled();
     await startCall(`${provider}-live`, await newWorker(), before);
     await wipe();
     const gate = Promise.withResolvers<void>();
@@ -249,6 +263,7 @@ describe('epochs on PostgreSQL and Redis', () => {
     const backend = createPostgresQueueBackend(first.database, () => undefined);
     const epochs = createEpochs({ ...first, queues: backend, logger });
     const before = await epochs.of(provider);
+    await age();
     const job = await addJob();
     await wipe();
     epochs.lost(provider, before);
@@ -266,6 +281,7 @@ describe('epochs on PostgreSQL and Redis', () => {
     providers.push(other);
     const otherKnown = await first.epochs.of(other);
     await swapEpoch(first.database, other, otherKnown, `${other}-next`);
+    await age(other);
     first.epochs.lost(other, otherKnown);
     await first.epochs.of(other);
     expect(await first.coordination.holdsEpoch(provider, known)).toBe(true);

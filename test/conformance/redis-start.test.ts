@@ -4,7 +4,7 @@ import tls from 'node:tls';
 import { checkInfo, checkRedis } from '@waybill/shared/redis/check-redis.ts';
 import { connectRedis, createRedisClient, type RedisClient } from '@waybill/shared/redis/connect.ts';
 import { describeRedis, parseRedisAddress } from '@waybill/shared/redis/redis-address.ts';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { openRedisClient, redisAddress } from '../support/redis-clients.ts';
 import { type RedisServer, type RedisServerOptions, startRedisServer } from '../support/redis-server.ts';
 import { startRedisCluster } from '../support/redis-server-cluster.ts';
@@ -14,7 +14,8 @@ import { findFreePort } from '../support/server-port.ts';
 
 const servers: { stop(): Promise<void> }[] = [];
 const clients: RedisClient[] = [];
-afterEach(async () => {
+// At the end of all: some run beside each other.
+afterAll(async () => {
   for (const client of clients.splice(0)) client.disconnect();
   for (const server of servers.splice(0).reverse()) await server.stop();
 });
@@ -201,7 +202,8 @@ describe('a server', () => {
   });
 });
 
-describe('a server that cannot be used', () => {
+// Each waits for the ten seconds that a start takes to give up: beside each other.
+describe.concurrent('a server that cannot be used', () => {
   it('is one error within a bound, that names it and no secret', { timeout: 45_000 }, async () => {
     const [server, frozen, group] = await Promise.all([
       startHere(),
@@ -237,7 +239,7 @@ describe('a server that cannot be used', () => {
   });
 });
 
-describe('a server with TLS', () => {
+describe.concurrent('a server with TLS', () => {
   it('is used when Node trusts its certificate, and refused otherwise', {
     timeout: 45_000,
   }, async () => {

@@ -156,7 +156,14 @@ const later: readonly Row[] = [
     { prediction: { type: 'content', content: 'x' } },
     { web_search_options: {} },
     { prompt_cache_retention: '24h' },
-    { messages: [{ role: 'user', content: [{ type: 'file', file: { file_data: 'data:application/pdf;base64,AA==', file_id: 'f' } }] }] },
+    {
+      messages: [
+        {
+          role: 'user',
+          content: [{ type: 'file', file: { file_data: 'data:application/pdf;base64,AA==', file_id: 'f' } }],
+        },
+      ],
+    },
   ].map(notYet(chat)),
   ['later: responses', { body: { endpoint: '/v1/responses', body: {} } }, 400, 'unsupported_endpoint'],
   ['later: another url', { body: { url: '/v1/responses', body: {} } }, 400, 'unsupported_endpoint'],

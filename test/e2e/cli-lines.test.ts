@@ -83,9 +83,13 @@ test('a line of exactly 1 MB is the longest', async () => {
 });
 
 test('more lines than one request takes are sent in parts, in order', async () => {
-  const prompts = Array.from({ length: 1_100 }, (_, index) => `p${index}`);
+  // For later: run now, they would hold up the jobs of the tests after this one.
+  const later = new Date(Date.now() + 3_600_000).toISOString();
+  const lines = Array.from({ length: 1_100 }, (_, index) =>
+    JSON.stringify({ model: 'default', prompt: `p${index}`, run_at: later }),
+  );
   const path = join(directory, 'many');
-  await writeFile(path, prompts.join('\n'));
+  await writeFile(path, lines.join('\n'));
   const result = await runCli(['enqueue', path, '--json', '--no-wait'], {
     environment: { WAYBILL_URL: waybill.url, WAYBILL_API_KEY: waybill.adminKey },
   });

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobJson } from '@waybill/producer/job-json.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bareEnvironment } from '../support/bare-environment.ts';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { answer, startScriptedReceiver } from '../support/scripted-receiver.ts';
 import { eventually, startWaybill, type TestWaybill, whenFinal } from '../support/waybill.ts';
-import { bareEnvironment, type CommandResult, cliPath, runCli, startCli } from '../support/waybill-process.ts';
+import { type CommandResult, cliPath, runCli, startCli } from '../support/waybill-process.ts';
 
 let waybill: TestWaybill;
 let provider: ScriptedProvider;
@@ -114,7 +115,8 @@ describe('--help', () => {
   });
 });
 
-describe('enqueue', () => {
+// Most of the time goes by in waiting for jobs and for the next look at them.
+describe.concurrent('enqueue', () => {
   test('takes an OpenAI batch file as it is', async () => {
     const path = await file(
       'batch.jsonl',

@@ -60,7 +60,9 @@ const config = () => ({
 const countsOf = async (waybill: WaybillProcess, batchId: string) =>
   (await waybill.client.list({ batch_id: batchId, limit: '1' })).counts ?? {};
 
-test('three kills in a run of 300 jobs lose nothing, double nothing, and the work goes on', async () => {
+test('three kills in a run of 300 jobs lose nothing, double nothing, and the work goes on', {
+  timeout: 120_000,
+}, async () => {
   let waybill = await startWaybillProcess(directory, config());
   const webhookUrl = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
   const { batch_id: batchId } = await waybill.client.submitMany(

@@ -136,7 +136,8 @@ test('a database that is not there is named', async () => {
   });
 });
 
-test('a Redis that does not answer is named', async () => {
+// The first one waits for the ten seconds that a start takes to give up: the others beside it.
+test.concurrent('a Redis that does not answer is named', async () => {
   const environment = {
     ...keys,
     DATABASE_URL: await databaseUrl(),
@@ -149,7 +150,7 @@ test('a Redis that does not answer is named', async () => {
   });
 });
 
-test('a Redis that may drop keys is refused, and says what to set', async () => {
+test.concurrent('a Redis that may drop keys is refused, and says what to set', async () => {
   const redis = await startRedisServer({ maxmemoryPolicy: 'allkeys-lru' });
   try {
     const environment = { ...keys, DATABASE_URL: await databaseUrl(), REDIS_URL: redis.url };
@@ -163,7 +164,7 @@ test('a Redis that may drop keys is refused, and says what to set', async () => 
   }
 });
 
-test('a schema of a newer version is left alone', async () => {
+test.concurrent('a schema of a newer version is left alone', async () => {
   const environment = { ...keys, DATABASE_URL: await databaseUrl() };
   const migrated = await runCli(['migrate', '--json'], { environment });
   expect(migrated).toMatchObject({ code: 0, stderr: '' });

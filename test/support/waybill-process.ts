@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@waybill/producer/client/client.ts';
 import { afterAll } from 'vitest';
+import { bareEnvironment } from './bare-environment.ts';
 
 export const cliPath = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
 
@@ -34,13 +35,6 @@ export interface WaybillProcess {
   stop(): Promise<number | null>;
   readonly stderr: () => string;
 }
-
-/** The environment of a test's processes: nothing of the machine's own providers. */
-export const bareEnvironment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-  PATH: process.env.PATH,
-  HOME: process.env.HOME,
-  ...more,
-});
 
 /** @param config as the YAML file would hold it; JSON is YAML */
 export async function startWaybillProcess(

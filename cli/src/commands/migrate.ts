@@ -1,7 +1,6 @@
 /** `waybill migrate`: brings the database to this version's schema. Every start does it too, once for all processes. */
-import { loadConfig } from '@waybill/shared/config/load.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
-import { describeDatabase } from '@waybill/shared/store/server.ts';
+import { describeDatabase } from '@waybill/shared/store/describe-database.ts';
 import { Command } from 'commander';
 import { print, printJson } from '../output.ts';
 
@@ -14,6 +13,7 @@ export function migrateCommand(): Command {
       '\nStarting any process does this as well, under a lock. A step of its own lets a deploy stop before the first new process.\n\nExamples:\n  DATABASE_URL=postgres://waybill@db/waybill waybill migrate',
     )
     .action(async (flags: { json?: boolean }) => {
+      const { loadConfig } = await import('@waybill/shared/config/load.ts');
       const { environment } = await loadConfig(process.env, async () => []);
       const url = environment.DATABASE_URL;
       if (url === undefined)

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { Problem } from '../domain/problem.ts';
 import type { Pool, PoolClient, Store } from './database.ts';
+import { describeDatabase } from './describe-database.ts';
 import { createSharedListener, listeningPool } from './shared-listener.ts';
 
 export interface ServerOptions {
@@ -121,14 +122,4 @@ export async function checkServer(pool: Pool, url: string): Promise<void> {
       'database_too_old',
       `Cannot use ${describeDatabase(url)}: it is PostgreSQL ${Math.floor(version / 10_000)}, and 13 is the oldest that works. Upgrade it`,
     );
-}
-
-/** Where it is, without what must stay secret. */
-export function describeDatabase(url: string): string {
-  try {
-    const { hostname, port, pathname } = new URL(url);
-    return `postgres://${hostname}${port === '' ? '' : `:${port}`}${pathname}`;
-  } catch {
-    return 'the database of DATABASE_URL';
-  }
 }

@@ -4,11 +4,12 @@ import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bareEnvironment } from '../../support/bare-environment.ts';
 import type { ServerFolder } from '../../support/server-folder.ts';
 import type { Arena, Surroundings } from '../arena.ts';
 import { answering } from '../behaviour.ts';
 import { fingerprint, planFaults, playFaults } from '../nemesis.ts';
-import { bareEnvironment, startMember } from '../processes.ts';
+import { startMember } from '../processes.ts';
 import { type Scenario, scaled } from '../scenario.ts';
 
 async function killUp({ history, fleet }: Arena): Promise<void> {

@@ -15,7 +15,7 @@ export function chooseFault(rates: FaultRates, random: number): Fault | null {
 
 /** The first provider of the chain is in trouble, the others less so. */
 export const demoRates: Readonly<Record<'openai' | 'anthropic' | 'ollama', FaultRates>> = {
-  openai: { rate_limit: 0.08, server_error: 0.12, overloaded: 0.06, hang: 0.03, cut: 0.05 },
-  anthropic: { rate_limit: 0.03, server_error: 0.03, overloaded: 0.05, hang: 0.01, cut: 0.01 },
+  openai: { rate_limit: 0.01, server_error: 0.2, overloaded: 0.02, hang: 0.03, cut: 0.05 },
+  anthropic: { rate_limit: 0.01, server_error: 0.04, overloaded: 0.02, hang: 0.01, cut: 0.01 },
   ollama: { rate_limit: 0, server_error: 0.02, overloaded: 0, hang: 0, cut: 0.01 },
 };

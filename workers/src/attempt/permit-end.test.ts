@@ -106,7 +106,7 @@ test.for<[string, CallResult<Delivery>, number]>([
   ['a part of the time for each request that is left', answered({ limitHeaders: left('4', '8s') }), 2_000],
   ['a part of the time for what a call used', answered({ limitHeaders: left('4', '8s', 'tokens') }), 8_000],
   ['as long as a refusal says', failed('rate_limit', { retryAfterMs: 9_000 }), 9_000],
-  ['for a moment when a refusal says nothing', failed('rate_limit'), 1_000],
+  ['not at all when a refusal says nothing', failed('rate_limit'), 0],
   [
     'the longer of what a refusal says and what is left',
     failed('rate_limit', { retryAfterMs: 500, meta: { limitHeaders: left('0', '6s') } }),

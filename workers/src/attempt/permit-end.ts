@@ -68,7 +68,6 @@ function pressureOf(result: CallResult<Delivery>): PermitEnd['pressure'] {
   return kind === 'rate_limit' || kind === 'overloaded' ? 'congested' : 'none';
 }
 
-/** An account that was refused for its rate rests for as long as the provider said, or for a moment. */
+/** An account that was refused for its rate rests for as long as the provider said; else having less at once must do. */
 const refusedRestMs = (failed: Failure | null): number =>
-  failed?.kind === 'rate_limit' ? (failed.retryAfterMs ?? unsaidRestMs) : 0;
-const unsaidRestMs = 1_000;
+  failed?.kind === 'rate_limit' ? (failed.retryAfterMs ?? 0) : 0;

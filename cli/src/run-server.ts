@@ -3,9 +3,12 @@ import type { loadConfig } from '@waybill/shared/config/load.ts';
 import { asConfigProblem } from './config-problem.ts';
 import { defaultDataDirectory } from './data-directory.ts';
 import { exitCode } from './exit-codes.ts';
-import { print, printJson } from './output.ts';
+import { print, printJson, say } from './output.ts';
 import type { Role, WaybillServer } from './server.ts';
-import { untilStopped } from './until-stopped.ts';
+import { exitCodeOfSignal, untilStopped } from './until-stopped.ts';
+
+/** How long a start may still take after a signal: what it opened is closed when it ends. A start can hang for ever. */
+const startGraceMs = 10_000;
 
 export type Loaded = Awaited<ReturnType<typeof loadConfig>>;
 
@@ -37,7 +40,7 @@ export async function runServer(options: RunOptions): Promise<void> {
   const stopped = untilStopped();
   const stuck = Promise.withResolvers<'stuck'>();
   const { startServer } = await import('./server.ts');
-  const server = await startServer({
+  const starting = startServer({
     role,
     settings,
     environment,
@@ -48,6 +51,9 @@ export async function runServer(options: RunOptions): Promise<void> {
     providers: options.providersOf?.(loaded) ?? null,
     onStuck: () => stuck.resolve('stuck'),
   });
+  const early = await Promise.race([starting.then(() => null), stopped]);
+  if (early !== null) return stopEarly(early, starting, drainMs);
+  const server = await starting;
   if (isJson) printJson(options.json(server, loaded, directory));
   else print(options.welcome(server, loaded, directory));
   const why = await Promise.race([stopped, stuck.promise]);
@@ -56,5 +62,17 @@ export async function runServer(options: RunOptions): Promise<void> {
     process.exitCode = exitCode.failed;
   } else if (!isJson)
     print(`\n${why}: finishing running calls for up to ${drainMs / 1_000} s; a second one stops at once.`);
+  await server.stop(drainMs);
+}
+
+/** A signal came before the process was ready: it never says that it is. */
+async function stopEarly(signal: NodeJS.Signals, starting: Promise<WaybillServer>, drainMs: number): Promise<void> {
+  const limit = `${startGraceMs / 1_000} s`;
+  say(`${signal} during the start: waiting up to ${limit} for its end, then stopping; a second one stops at once.`);
+  const giveUp = setTimeout(() => {
+    say(`Ending: the start did not end within ${limit} of ${signal}.`);
+    process.exit(exitCodeOfSignal(signal));
+  }, startGraceMs);
+  const server = await starting.finally(() => clearTimeout(giveUp));
   await server.stop(drainMs);
 }

@@ -36,6 +36,7 @@ interface Station {
 const stations = new Map<ProviderName, Station>();
 const callsOfPrompt = new Map<string, number>();
 let calls = 0;
+const json = { 'content-type': 'application/json' };
 
 for (const name of providerNames) {
   const server = createServer((request, response) => void serve(name, request, response));
@@ -80,6 +81,8 @@ async function behave(station: Station, behaviour: ProviderBehaviour): Promise<v
 }
 
 async function serve(provider: ProviderName, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  // A health probe: it is no call, bills nothing, and finds somebody here.
+  if (request.method === 'GET') return void response.writeHead(200, json).end('{"object":"list","data":[]}');
   const body = await readBody(request).catch(() => null);
   // A request whose body never came is no call: nothing could be billed for it.
   if (body === null) return;

@@ -1,15 +1,15 @@
 /**
  * `waybill providers`: those of a server (`list enable disable reset`), and those of this machine's configuration, asked
  * from here (`discover models test check-drift`).
+ *
+ * Flags and help are here; an action loads its work when it runs, or it would cost every other command its start.
  */
-import type { EndpointJson, ProviderJson } from '@waybill/producer/routes/admin/provider-json.ts';
 import { Command } from 'commander';
 import { type ConnectionFlags, withConnection } from '../connection.ts';
-import { print, printJson, table, visible } from '../output.ts';
-import { adminClient } from '../providers/admin-client.ts';
 import { discoverCommand } from '../providers/discover-command.ts';
 import { checkDriftCommand } from '../providers/drift-command.ts';
 import { modelsCommand } from '../providers/models-command.ts';
+import type { Change } from '../providers/server-providers.ts';
 import { testCommand } from '../providers/test-command.ts';
 
 export function providersCommand(): Command {
@@ -33,54 +33,16 @@ function listCommand(): Command {
   return withConnection(new Command('list').description('show the providers of a server: status, switches, pauses'))
     .addHelpText('after', '\nExamples:\n  waybill providers list\n  waybill providers list --json | jq .data[].pauses')
     .action(async (flags: ConnectionFlags) => {
-      const list = await adminClient(flags).providers();
-      if (flags.json) return printJson(list);
-      if (list.data.length === 0) return print('No provider is configured. "waybill providers discover" finds some.');
-      print(table(head, list.data.flatMap(rowsOf)));
-      const pauses = list.data.flatMap(pauseLines);
-      if (pauses.length > 0) print(`\n${pauses.join('\n')}`);
+      const { showProviders } = await import('../providers/server-providers.ts');
+      await showProviders(flags);
     });
 }
 
-function switchCommand(change: 'enable' | 'disable' | 'reset', description: string): Command {
+function switchCommand(change: Change, description: string): Command {
   return withConnection(new Command(change).description(description).argument('<id>'))
     .addHelpText('after', `\nExample:\n  waybill providers ${change} openai`)
     .action(async (id: string, flags: ConnectionFlags) => {
-      const provider = await adminClient(flags).switchProvider(id, change);
-      if (flags.json) return printJson(provider);
-      print(`${provider.id}  ${enabledText(provider)}`);
+      const { switchProvider } = await import('../providers/server-providers.ts');
+      await switchProvider(id, change, flags);
     });
 }
-
-const head = ['provider', 'status', 'enabled', 'models', 'chains', 'credentials', 'success', 'p50'];
-
-/** One row per address. What nobody has seen is unknown. */
-const rowsOf = (provider: ProviderJson): string[][] =>
-  provider.endpoints.map((endpoint, index) => [
-    index === 0 ? provider.id : `${provider.id}@${index + 1}`,
-    provider.enabled ? endpoint.status : 'disabled',
-    enabledText(provider),
-    visible(someOf(provider.models)),
-    visible(someOf(provider.chains)),
-    visible(someOf(provider.credentials.map(({ name }) => name))),
-    successText(endpoint),
-    endpoint.latency_p50_ms === null ? 'unknown' : `${endpoint.latency_p50_ms} ms`,
-  ]);
-
-const enabledText = ({ enabled, enabled_by: by }: ProviderJson): string =>
-  `${enabled ? 'yes' : 'no'}${by === 'switch' ? ' (switched)' : ''}`;
-
-const shown = 2;
-const someOf = (names: readonly string[]): string =>
-  names.length === 0
-    ? 'none'
-    : `${names.slice(0, shown).join(', ')}${names.length > shown ? `, +${names.length - shown}` : ''}`;
-
-const successText = ({ success_rate: rate, calls }: EndpointJson): string =>
-  rate === null ? 'unknown' : `${Math.round(rate * 1_000) / 10}% of ${calls}`;
-
-const pauseLines = ({ id, pauses }: ProviderJson): string[] =>
-  pauses.map(
-    ({ scope, subject, kind, until }) =>
-      `Paused: ${id}, ${scope.replaceAll('_', ' ')}${subject === null ? '' : ` ${visible(subject)}`}, until ${until} (${kind})`,
-  );

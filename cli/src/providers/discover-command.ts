@@ -1,20 +1,7 @@
 /** `waybill providers discover`: what this machine has, and a configuration for it. */
-import { writeFileSync } from 'node:fs';
-import { probeLocalServers } from '@waybill/shared/config/probe.ts';
-import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command } from 'commander';
-import { print, printJson, say, table, visible } from '../output.ts';
-import { configurationText } from './configuration-text.ts';
-import { shownAddress } from './configured.ts';
-import { type Discovered, discover } from './discover.ts';
-import { interruptible } from './interruptible.ts';
-import { type AskFlags, counting, timeoutOf, withAskFlags } from './local-flags.ts';
-
-interface Flags extends AskFlags {
-  readonly write?: string;
-}
-
-const shownModels = 3;
+import { withAskFlags } from './local-flags.ts';
+import type { DiscoverFlags } from './run-discover.ts';
 
 export function discoverCommand(): Command {
   return withAskFlags(
@@ -25,75 +12,8 @@ export function discoverCommand(): Command {
       'after',
       '\nLooks for credentials in the environment and for Ollama, llama.cpp, LocalAI, vLLM, LightLLM and LM Studio at their usual ports. Needs no server, and bills nothing.\n\nExamples:\n  waybill providers discover\n  waybill providers discover --write waybill.yaml',
     )
-    .action(async (flags: Flags) => {
-      const timeoutMs = timeoutOf(flags);
-      const progress = counting(flags, 'providers');
-      const found = await interruptible((signal) =>
-        discover(process.env, probeLocalServers, { timeoutMs, signal }, progress.tell),
-      ).finally(progress.end);
-      if (!found) return;
-      const text = configurationText(found.providers, found.notes);
-      if (flags.write !== undefined) writeNew(flags.write, text);
-      if (flags.json)
-        return printJson({
-          object: 'discovery',
-          providers: found.providers.map(toJson),
-          notes: found.notes,
-          configuration: text,
-          written_to: flags.write ?? null,
-        });
-      show(found.providers, found.notes);
-      if (flags.write === undefined) print(`\n${text}`.trimEnd());
-      else print(`\nWritten to ${flags.write}. Start with: WAYBILL_CONFIG=${flags.write} waybill up`);
+    .action(async (flags: DiscoverFlags) => {
+      const { runDiscover } = await import('./run-discover.ts');
+      await runDiscover(flags);
     });
-}
-
-const toJson = ({ id, preset, asked, variable, models, model, problem, remedy }: Discovered) => ({
-  id,
-  preset,
-  endpoint: shownAddress(asked),
-  credential_variable: variable,
-  models,
-  model,
-  problem,
-  remedy,
-});
-
-function show(providers: readonly Discovered[], notes: readonly string[]): void {
-  for (const note of notes) say(`Note: ${visible(note)}`);
-  if (providers.length === 0) {
-    print('No provider found. Set a credential such as OPENAI_API_KEY, or start Ollama, and run this again.');
-    return;
-  }
-  print(
-    table(
-      ['provider', 'address', 'credential', 'models', ''],
-      providers.map(({ id, asked, variable, models, problem }) => [
-        id,
-        visible(shownAddress(asked)),
-        variable ?? 'none',
-        models.length,
-        visible(problem ?? firstOf(models)),
-      ]),
-    ),
-  );
-  for (const { id, problem, remedy } of providers) if (problem !== null) say(`${id}: ${problem}; ${remedy}`);
-}
-
-const firstOf = (models: readonly string[]): string =>
-  `${models.slice(0, shownModels).join(', ')}${models.length > shownModels ? ', …' : ''}`;
-
-function writeNew(path: string, text: string): void {
-  try {
-    writeFileSync(path, text, { flag: 'wx' });
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    if (code === 'EEXIST')
-      throw new Problem(
-        'invalid_usage',
-        `Cannot write ${path}: it exists and is left as it is. Name another file, or run this without --write and paste`,
-        { param: 'write' },
-      );
-    throw new Problem('file_unreadable', `Cannot write ${path} (${code}): check the folder and its rights`, { cause });
-  }
 }

@@ -4,6 +4,7 @@ import { defaultModels } from '@waybill/shared/providers/catalogue.ts';
 import { compareDrift, type DriftFinding } from '@waybill/shared/providers/listing/compare-drift.ts';
 import type { ListResult } from '@waybill/shared/providers/listing/list-models.ts';
 import { presetOf } from '@waybill/shared/providers/presets.ts';
+import type { ShapeChange } from './answer-shape.ts';
 import { modelsInUse } from './configured.ts';
 import { billedBy, knownWindow, nameAtServer, usdText } from './model-facts.ts';
 
@@ -25,7 +26,7 @@ export interface FindingJson {
   readonly provider: string;
   readonly endpoint: string;
   readonly severity: Severity;
-  readonly kind: DriftFinding['kind'];
+  readonly kind: DriftFinding['kind'] | `answer_${ShapeChange['kind']}`;
   readonly model: string;
   readonly detail: string;
   readonly remedy: string;

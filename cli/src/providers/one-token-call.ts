@@ -2,6 +2,7 @@
 
 import { chatRequestSchema } from '@waybill/shared/chat/request.ts';
 import { modelSettings } from '@waybill/shared/config/model-settings.ts';
+import type { Reader } from '@waybill/shared/providers/dialect.ts';
 import { dialectOf } from '@waybill/shared/providers/dialects.ts';
 import { createTransport } from '@waybill/shared/providers/transport.ts';
 import { ownHeaders } from './ask-models.ts';
@@ -21,7 +22,13 @@ export interface CallResult {
 const totalMs = 120_000;
 const firstByteMs = 60_000;
 
-export async function callOnce(question: Question, model: string, signal: AbortSignal): Promise<CallResult> {
+/** @param onBody told the JSON that came, before it is read */
+export async function callOnce(
+  question: Question,
+  model: string,
+  signal: AbortSignal,
+  onBody: (body: unknown) => void = () => undefined,
+): Promise<CallResult> {
   const { provider, endpoint, credential } = question;
   const dialect = dialectOf(provider.dialect);
   const known = modelSettings(provider, model);
@@ -59,7 +66,7 @@ export async function callOnce(question: Question, model: string, signal: AbortS
     const http = { ...written.http, headers: { ...written.http.headers, ...ownHeaders(question) } };
     const result = await transport.call(
       http,
-      { reader: written.reader, readError: dialect.readError },
+      { reader: heard(written.reader, onBody), readError: dialect.readError },
       {
         stream: false,
         timeouts: { ...provider.timeouts, firstByteMs: Math.min(provider.timeouts.firstByteMs, firstByteMs), totalMs },
@@ -79,3 +86,11 @@ export async function callOnce(question: Question, model: string, signal: AbortS
     await transport.close();
   }
 }
+
+const heard = (reader: Reader, onBody: (body: unknown) => void): Reader => ({
+  ...reader,
+  readAnswer(body) {
+    onBody(body);
+    return reader.readAnswer(body);
+  },
+});

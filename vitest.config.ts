@@ -32,8 +32,8 @@ export default defineConfig({
     sequence: { shuffle: true, sequencer: LongFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // One more than two cores: whole-system tests wait for leases and limits as long as they compute.
-    maxWorkers: 3,
+    // Two for each of two cores: whole-system tests wait for leases and limits as long as they compute.
+    maxWorkers: 4,
     coverage: {
       provider: 'v8',
       include: ['{shared,producer,workers,dashboards,cli}/src/**/*.ts'],

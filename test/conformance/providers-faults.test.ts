@@ -91,7 +91,8 @@ const rows: readonly Row[] = [
 /** One of the two waits is short, so that the test is. */
 const short = { ...timeouts, firstByteMs: 400, idleMs: 400 };
 
-describe.for(presetIds)('%s', (id) => {
+// Side by side: what falls silent is waited for.
+describe.concurrent.for(presetIds)('%s', (id) => {
   test.for(rows)('an answer that %s', async ([, reply, stream, kinds]) => {
     const line = fakes.open(id, reply);
     const isSlow = reply.kind === 'breaks' && ['stall', 'hang'].includes(reply.fault);

@@ -1,5 +1,5 @@
 /** The credentials of a provider as its settings name them, for processes that call nobody. */
-import type { CredentialRef } from '../routing/pauses.ts';
+import type { CredentialRef } from '../security/credential-id.ts';
 import { credentialId } from '../security/credential-id.ts';
 import type { ProviderSettings } from './settings.ts';
 

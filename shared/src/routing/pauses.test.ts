@@ -3,7 +3,8 @@ import { credentialRefs } from '../config/credential-refs.ts';
 import { parseEnvironment } from '../config/environment.ts';
 import { settingsOf } from '../config/load.ts';
 import type { ProviderSettings } from '../config/settings.ts';
-import { type CredentialRef, openPlaces, type PauseSubject, type Pauses, pauseScopeKey } from './pauses.ts';
+import type { CredentialRef } from '../security/credential-id.ts';
+import { openPlaces, type PauseSubject, type Pauses, pauseScopeKey } from './pauses.ts';
 
 const target = 'mine/org/m:1';
 const nowMs = 1_000;

@@ -8,6 +8,7 @@ import { type Place, placesOf } from '../config/model-settings.ts';
 import type { ProviderSettings } from '../config/settings.ts';
 import type { PauseScope } from '../domain/failure.ts';
 import { splitTarget } from '../domain/job.ts';
+import type { CredentialRef } from '../security/credential-id.ts';
 
 export interface Pause {
   readonly kind: string;
@@ -15,12 +16,6 @@ export interface Pause {
 }
 /** By scope. */
 export type Pauses = ReadonlyMap<string, Pause>;
-
-/** A credential as pauses know it: the id changes with the secret, so that a new one is not paused. */
-export interface CredentialRef {
-  readonly id: string;
-  readonly account: string;
-}
 
 /** What a call used. */
 export interface PauseSubject {

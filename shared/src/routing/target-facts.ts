@@ -4,8 +4,9 @@ import type { ProviderSettings, Settings } from '../config/settings.ts';
 import { splitTarget } from '../domain/job.ts';
 import { dialectOf } from '../providers/dialects.ts';
 import { lackedBy } from '../providers/quirks.ts';
+import type { CredentialRef } from '../security/credential-id.ts';
 import type { TargetFacts } from './candidates.ts';
-import { type CredentialRef, openPlaces, type Pauses } from './pauses.ts';
+import { openPlaces, type Pauses } from './pauses.ts';
 
 export interface SharedState {
   readonly pauses: Pauses;

@@ -7,6 +7,12 @@
 import { createHash } from 'node:crypto';
 import type { Secret } from './secret.ts';
 
+/** A credential as it is named outside of this process: the id changes with the secret. */
+export interface CredentialRef {
+  readonly id: string;
+  readonly account: string;
+}
+
 /** Asked for several times in every attempt. */
 const marks = new WeakMap<Secret, string>();
 

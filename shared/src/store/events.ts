@@ -1,6 +1,6 @@
 /** What happened to no single job: a credential died, a provider recovered. Told once, whoever notices. */
 import { cleanText } from '../domain/clean-text.ts';
-import type { Database } from './database.ts';
+import type { Database, Trx } from './database.ts';
 
 export const systemEventTypes = [
   'credential.dead',
@@ -18,7 +18,10 @@ export interface SystemEvent {
 }
 
 /** True: it was new. */
-export async function noteEvent({ kysely }: Database, { id, type, data }: SystemEvent): Promise<boolean> {
+export async function noteEvent(
+  { kysely }: { readonly kysely: Database['kysely'] | Trx },
+  { id, type, data }: SystemEvent,
+): Promise<boolean> {
   const row = await kysely
     .insertInto('waybill.events')
     .values({ id: cleanText(id, 300), type, data: JSON.stringify(data) })

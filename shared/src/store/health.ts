@@ -11,6 +11,7 @@ import {
   unknownHealth,
 } from '../routing/health.ts';
 import type { Database } from './database.ts';
+import { noteEvent, type SystemEvent } from './events.ts';
 import type { HealthTable } from './tables.ts';
 
 export interface EndpointName {
@@ -21,13 +22,18 @@ export interface EndpointName {
 
 const maxFacts = 64 * 1_024;
 
-/** Adds what was seen. The change is told to the one caller that made it. */
+/**
+ * Adds what was seen. A change is an event, noted with it or not at all, and is told to the one caller that made it.
+ *
+ * @param address for whoever reads the event
+ */
 export function noteObservations(
   database: Database,
   { provider, endpoint }: EndpointName,
   observations: readonly Observation[],
   policy: HealthPolicy,
   facts: string | null = null,
+  address: string | null = null,
 ): Promise<{ readonly health: Health; readonly change: HealthChange }> {
   return database.transaction(async (trx) => {
     await trx
@@ -49,8 +55,31 @@ export function noteObservations(
       .where('provider', '=', provider)
       .where('endpoint', '=', endpoint)
       .execute();
+    const event = eventOf({ provider, endpoint }, next.health, next.change, address);
+    if (event !== null) await noteEvent({ kysely: trx }, event);
     return next;
   });
+}
+
+function eventOf(
+  { provider, endpoint }: EndpointName,
+  health: Health,
+  change: HealthChange,
+  address: string | null,
+): SystemEvent | null {
+  if (change === null) return null;
+  const type = change === 'unhealthy' ? 'provider.unhealthy' : 'provider.recovered';
+  return {
+    id: `${type} ${provider} ${endpoint} ${health.changedAtMs}`,
+    type,
+    data: {
+      provider,
+      endpoint,
+      address,
+      last_failure: change === 'unhealthy' ? health.lastFailure : null,
+      consecutive_failures: health.consecutiveFailures,
+    },
+  };
 }
 
 export interface KnownHealth extends EndpointName {

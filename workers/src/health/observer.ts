@@ -56,7 +56,14 @@ export function startObserver(context: HealthContext): Observer {
 async function tell(name: EndpointName, list: readonly Observation[], context: HealthContext): Promise<void> {
   const provider = context.settings().providers[name.provider];
   if (!provider) return;
-  const { health, change } = await noteObservations(context.database, name, list, provider.health);
+  const { health, change } = await noteObservations(
+    context.database,
+    name,
+    list,
+    provider.health,
+    null,
+    provider.endpoints[name.endpoint - 1]?.url ?? null,
+  );
   // With one address there is nowhere else to go: whether to call it at all is for its failures to decide.
   await tellChange({ name, provider, health, change, leaveAlone: provider.endpoints.length > 1 }, context);
 }

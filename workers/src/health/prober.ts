@@ -99,7 +99,14 @@ async function look({ name, provider, address }: Due, signal: AbortSignal, conte
   });
   if (signal.aborted) return;
   const seen = observationOf(result, context.now());
-  const { health, change } = await noteObservations(context.database, name, [seen], provider.health, factsOf(result));
+  const { health, change } = await noteObservations(
+    context.database,
+    name,
+    [seen],
+    provider.health,
+    factsOf(result),
+    address,
+  );
   // With one address a failing call is for its failures to judge; one that does not even answer is left alone.
   const leaveAlone = seen.kind === 'failure' || provider.endpoints.length > 1;
   await tellChange({ name, provider, health, change, leaveAlone }, context);

@@ -1,11 +1,10 @@
-/** A server that fell ill or is well again: the fleet leaves it alone or comes back, and somebody is told. */
+/** A server that fell ill or is well again: the fleet leaves it alone, or comes back. The event was noted with the change. */
 import type { ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import type { FleetView } from '@waybill/shared/coordination/fleet-view.ts';
 import type { Health, HealthChange } from '@waybill/shared/routing/health.ts';
 import { pauseScopeKey } from '@waybill/shared/routing/pauses.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
-import { noteEvent } from '@waybill/shared/store/events.ts';
 import type { EndpointName } from '@waybill/shared/store/health.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 
@@ -33,7 +32,7 @@ const looks = 3;
 
 export async function tellChange(
   { name, provider, health, change, leaveAlone }: SeenChange,
-  { database, coordination, fleet, settings, logger, now }: HealthContext,
+  { coordination, fleet, settings, logger, now }: HealthContext,
 ): Promise<void> {
   const scope = pauseScopeKey('endpoint', {
     target: `${name.provider}/`,
@@ -48,15 +47,6 @@ export async function tellChange(
   fleet.forget();
   // Jobs that wait for it are looked at anew.
   if (change === 'recovered') coordination.publish({ type: 'configuration_changed', version: settings().version });
-  const type = change === 'unhealthy' ? 'provider.unhealthy' : 'provider.recovered';
-  const data = {
-    provider: name.provider,
-    endpoint: name.endpoint,
-    address: provider.endpoints[name.endpoint - 1]?.url ?? null,
-    last_failure: change === 'unhealthy' ? health.lastFailure : null,
-    consecutive_failures: health.consecutiveFailures,
-  };
-  if (change === 'unhealthy') logger.error(data, 'a provider is unhealthy');
-  else logger.info(data, 'a provider has recovered');
-  await noteEvent(database, { id: `${type} ${name.provider} ${name.endpoint} ${health.changedAtMs}`, type, data });
+  if (change === 'unhealthy') logger.error({ ...name, last_failure: health.lastFailure }, 'a provider is unhealthy');
+  else logger.info(name, 'a provider has recovered');
 }

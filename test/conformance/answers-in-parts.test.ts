@@ -108,6 +108,16 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
     expect((await openPermits(database, 'openai')).map(({ token }) => token)).not.toContain(`${job.id}-permit`);
   });
 
+  it('a claim whose answer was lost stands when it is asked again under its permit, and under no other', async () => {
+    const job = await addJob();
+    const first = await claim(job, { permit: `${job.id}-permit` });
+    const again = await claim(job, { permit: `${job.id}-permit` });
+    expect([again.job.attempt, again.request, again.history]).toEqual([1, first.request, first.history]);
+    expect((await claimJobs(database, [requestFor(job, { permit: 'another' })]))[0]?.kind).toBe('stale');
+    await settle(again.job, succeed, { status: 'succeeded' });
+    expect((await claimJobs(database, [requestFor(job, { permit: `${job.id}-permit` })]))[0]?.kind).toBe('stale');
+  });
+
   it('the history of a claim tells which credential each attempt used', async () => {
     const job = await addJob();
     const first = await claim(job);

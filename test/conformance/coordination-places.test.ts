@@ -157,7 +157,7 @@ describe.each(coordinationsUnderTest)('places on $name', ({ start }) => {
 
     it('are passed over for one that is open', async () => {
       await rest('a', minute);
-      expect(await takeEach({ a: 4, b: 2 }, 3)).toEqual(['b', 'b', 'rate_limit']);
+      expect(await takeEach({ a: 4, b: 2 }, 3)).toEqual(['b', 'b', 'concurrency']);
     });
 
     it('are waited for as long as the first of them rests', async () => {

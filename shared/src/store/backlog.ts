@@ -197,21 +197,26 @@ const mostReleased = 1_000;
 
 /**
  * Jobs that wait until something may have changed are due at once when it has: a credential was replaced, a provider
- * switched on or well again. They are looked at anew, and wait again where nothing has changed for them. False: there
- * may be more.
+ * switched on or well again. They are looked at anew, and wait again where nothing has changed for them.
+ *
+ * One pass, in the order of their ids, however many are held again meanwhile.
+ *
+ * @param after where the last call ended; empty: from the beginning
+ * @returns where this one ended; null: the pass is over
  */
-export async function releaseHeld(database: Database): Promise<boolean> {
+export async function releaseHeld(database: Database, after: string): Promise<string | null> {
   const { rows } = await database.pool.query(
     `with held as (
        select id from waybill.jobs
        where status = 'queued' and dispatched_at is null and waiting_reason in ('recovery', 'paused', 'rate_limit')
-         and available_at > clock_timestamp()
-       limit $1 for update skip locked)
-     update waybill.jobs j set available_at = clock_timestamp(), waiting_until = null from held where j.id = held.id
-     returning j.id`,
-    [mostReleased],
+         and available_at > clock_timestamp() and id > $1
+       order by id limit $2 for update skip locked),
+     released as (
+       update waybill.jobs j set available_at = clock_timestamp(), waiting_until = null from held where j.id = held.id)
+     select max(id) as last, count(*)::int as n from held`,
+    [after, mostReleased],
   );
-  return rows.length < mostReleased;
+  return rows[0]?.n === mostReleased ? (rows[0].last as string) : null;
 }
 
 /** How many jobs wait in each provider's backlog, for Bull Board's descriptions: bounded, so never a full count. */

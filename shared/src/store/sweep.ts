@@ -61,10 +61,15 @@ export async function staleEntries(database: Database, ids: readonly string[]): 
 }
 
 /** The entry is gone: back to the backlog under a new seq. */
-export async function returnToBacklog(database: Database, id: string, seq: number): Promise<void> {
+export async function returnToBacklog(database: Database, id: string, seq: number, delayMs = 0): Promise<void> {
   await database.kysely
     .updateTable('waybill.jobs')
-    .set({ seq: sql`seq + 1`, dispatched_at: null, precedence: 0 })
+    .set({
+      seq: sql`seq + 1`,
+      dispatched_at: null,
+      precedence: 0,
+      available_at: sql`greatest(available_at, clock_timestamp() + ${delayMs} * interval '1 millisecond')`,
+    })
     .where('id', '=', id)
     .where('seq', '=', seq)
     .where('status', '=', 'queued')

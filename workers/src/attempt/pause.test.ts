@@ -75,7 +75,7 @@ function start({ isStoreDown = false } = {}) {
   const meansOf = (account: string): Means => {
     const place = placesOf(provider as NonNullable<typeof provider>, 'm').find(({ id }) => id === `${account}@2`);
     if (!place) throw new Error('the place is configured');
-    const permit = { token: 't', target: 'p/m', epoch: 'e', place, takenAtMs: 0 };
+    const permit = { token: 't', target: 'p/m', epoch: 'e', place, isAlone: true, takenAtMs: 0 };
     const credential = credentials.find((each) => each.account === account) ?? null;
     return { permit, credential, provider: provider as NonNullable<typeof provider> };
   };
@@ -83,7 +83,7 @@ function start({ isStoreDown = false } = {}) {
     pauses,
     log,
     pause: (failed: Failure, account = 'a') => pauseScope(failed, meansOf(account), context),
-    isOpenElsewhere: (failed: Failure) => isOpenElsewhere(failed, meansOf('a'), context),
+    isOpenElsewhere: (failed: Failure) => isOpenElsewhere(failed, meansOf('a'), [], context),
   };
 }
 const typesOf = async () => (await readEvents(database, 0, 100)).map(({ type }) => type);

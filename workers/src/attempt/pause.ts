@@ -1,4 +1,5 @@
 /** After a failure that says that something cannot be called for a while: the fleet is told, and whoever must act. */
+import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
 import { type Failure, pauseOf } from '@waybill/shared/domain/failure.ts';
 import { pauseScopeKey } from '@waybill/shared/routing/pauses.ts';
 import type { WorkerContext } from '../worker-context.ts';
@@ -36,10 +37,25 @@ export async function pauseScope(
   }
 }
 
-/** After the pause of what was refused: is there another credential, or another account? */
-export async function isOpenElsewhere(failed: Failure, means: Means, context: WorkerContext): Promise<boolean> {
+/**
+ * After the pause of what was refused: is there another credential, or another account? Each is gone to once: a job that
+ * all of them have refused waits like any other.
+ */
+export async function isOpenElsewhere(
+  failed: Failure,
+  means: Means,
+  history: readonly AttemptRecord[],
+  context: WorkerContext,
+): Promise<boolean> {
   const { permit, provider } = means;
   const open = await openNow(permit.target, provider, context);
   if (pauseOf(failed) !== null) return open.places.length > 0;
-  return open.places.some(({ account }) => account !== permit.place.account);
+  const others = new Set(open.places.map(({ account }) => account).filter((each) => each !== permit.place.account));
+  return refusedInARow(history, permit.target) < others.size;
+}
+
+/** How often the target has just refused the job for its rate, one attempt after the other. */
+function refusedInARow(history: readonly AttemptRecord[], target: string): number {
+  const last = history.findLastIndex((attempt) => attempt.target !== target || attempt.failure !== 'rate_limit');
+  return history.length - 1 - last;
 }

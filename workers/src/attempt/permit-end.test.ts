@@ -61,6 +61,7 @@ async function settle(result: CallResult<Delivery>): Promise<{ end: PermitEnd; p
     target: 'p/m',
     epoch: 'e',
     place: { id: 'a@2', account: 'a', endpoint: 'http://127.0.0.1:1', concurrency: 7 },
+    isAlone: true,
     takenAtMs: performance.now(),
   };
   const entry = { tenant: 'ten_1', estimate: 100 } as Entry;

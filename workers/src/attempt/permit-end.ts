@@ -28,7 +28,7 @@ export async function settlePermit(
   const used = usage ? usage.inputTokens + usage.outputTokens : isUnused ? 0 : estimate;
   const restMs = Math.max(
     restAfter(readLimitsLeft(result.meta.limitHeaders, now()), usage ? used : estimate),
-    refusedRestMs(failureOf(result)),
+    refusedRestMs(failureOf(result), permit),
   );
   if (restMs > longestRestMs) void pauseAccount(permit, restMs, context);
   const end = {
@@ -68,6 +68,12 @@ function pressureOf(result: CallResult<Delivery>): PermitEnd['pressure'] {
   return kind === 'rate_limit' || kind === 'overloaded' ? 'congested' : 'none';
 }
 
-/** An account that was refused for its rate rests for as long as the provider said; else having less at once must do. */
-const refusedRestMs = (failed: Failure | null): number =>
-  failed?.kind === 'rate_limit' ? (failed.retryAfterMs ?? 0) : 0;
+/**
+ * An account that was refused for its rate rests for as long as the provider said; if it said nothing, having less at
+ * once must do, or a moment where the calls can go elsewhere meanwhile.
+ */
+function refusedRestMs(failed: Failure | null, { isAlone }: Permit): number {
+  if (failed?.kind !== 'rate_limit') return 0;
+  return failed.retryAfterMs ?? (isAlone ? 0 : unsaidRestMs);
+}
+const unsaidRestMs = 1_000;

@@ -55,6 +55,7 @@ test('a permit is for one of the places that are open, in the epoch of the provi
       target: 'p/m',
       epoch: 'p 1',
       place: places[1],
+      isAlone: false,
       takenAtMs: expect.any(Number),
     },
   });

@@ -25,6 +25,8 @@ export interface Permit {
   readonly target: string;
   readonly epoch: string;
   readonly place: Place;
+  /** There was no other place to call it at. */
+  readonly isAlone: boolean;
   /** By the monotonic clock. */
   readonly takenAtMs: number;
 }
@@ -48,7 +50,10 @@ export async function takePermit(
     const answer = await coordination.takePermit({ token, target, places, epoch });
     if (answer.kind === 'go') {
       const place = placeOf(places, answer.place);
-      return { kind: 'permit', permit: { token, target, epoch, place, takenAtMs: performance.now() } };
+      return {
+        kind: 'permit',
+        permit: { token, target, epoch, place, isAlone: places.length === 1, takenAtMs: performance.now() },
+      };
     }
     const waitMs = answer.kind === 'wait' ? answer.retryAfterMs : null;
     const patienceMs = startedAt + longestWaitInSlotMs - performance.now();

@@ -19,7 +19,7 @@ import { type Candidate, candidates } from '@waybill/shared/routing/candidates.t
 import { decideRefusal, type Refusal } from '@waybill/shared/routing/decide.ts';
 import { orderTargets } from '@waybill/shared/routing/strategies.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
-import type { Claim } from '@waybill/shared/store/claim.ts';
+import type { Claim, ClaimRequest } from '@waybill/shared/store/claim.ts';
 import { usagesOfParts } from '@waybill/shared/store/deliveries.ts';
 import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
@@ -68,8 +68,7 @@ export async function runEntry(
       const provider = context.settings().providers[splitTarget(target).provider];
       const { switches } = await context.fleet.read();
       if (!provider || !(switches.get(provider.id) ?? provider.enabled)) {
-        await returnToBacklog(context.database, job, seq);
-        context.coordination.publish({ type: 'work' });
+        await returnToBacklog(context.database, job, seq, returnDelayMs);
         return quiet('returned to the backlog: the provider is not in use');
       }
       return permitAndClaim(entry.data, provider, signal, span, context);
@@ -87,8 +86,7 @@ async function permitAndClaim(
   const { database, coordination, epochs, lease } = context;
   const open = await openNow(entry.target, provider, context);
   if (open.places.length === 0) {
-    await returnToBacklog(database, entry.job, entry.seq);
-    coordination.publish({ type: 'work' });
+    await returnToBacklog(database, entry.job, entry.seq, returnDelayMs);
     return quiet(`returned to the backlog: ${closedNotes[open.closedBy ?? 'failures']}`);
   }
   const taken = await takePermit(entry.target, open.places, signal, context);
@@ -99,19 +97,27 @@ async function permitAndClaim(
   const { permit } = taken;
   const held = { token: permit.token, target: permit.target, place: permit.place.id };
   const credential = pickCredential(provider, permit.place.account, open, context);
+  if (credential === null && provider.credentials.length > 0) {
+    // It was replaced while the permit was waited for.
+    await coordination.givePermitBack(held);
+    return { kind: 'delay', delayMs: epochDelayMs };
+  }
   let claim: Claim;
   try {
-    claim = await context.claim({
-      jobId: entry.job,
-      seq: entry.seq,
-      target: entry.target,
-      workerId: lease.id(),
-      labels: provider.labels,
-      credential: credential?.name ?? null,
-      permit: permit.token,
-      place: permit.place.id,
-      epoch: permit.epoch,
-    });
+    claim = await claimTwice(
+      {
+        jobId: entry.job,
+        seq: entry.seq,
+        target: entry.target,
+        workerId: lease.id(),
+        labels: provider.labels,
+        credential: credential?.name ?? null,
+        permit: permit.token,
+        place: permit.place.id,
+        epoch: permit.epoch,
+      },
+      context,
+    );
   } catch (error) {
     await coordination.givePermitBack(held);
     throw error;
@@ -124,11 +130,18 @@ async function permitAndClaim(
   return { kind: 'delay', delayMs: epochDelayMs };
 }
 
+/** A claim whose answer was lost may stand: asked again, under the same permit, it says so. */
+const claimTwice = (request: ClaimRequest, { claim }: WorkerContext): Promise<Claim> =>
+  claim(request).catch(() => claim(request));
+
 const closedNotes = {
   limits: 'the target is at its limit',
   credentials: 'no credential may be used',
   failures: 'the target is paused',
 };
+
+/** The dispatcher may know less than this process for a moment: without a pause they would hand the job to and fro. */
+const returnDelayMs = 250;
 
 /** The store that gave the permit is being rebuilt. */
 const epochDelayMs = 100;
@@ -159,7 +172,7 @@ async function attemptOnce(
       place: permit.place,
       credential,
       chain,
-      work: workOf(claim, { target: entry.target, chain, carried }, provider),
+      work: workOf(claim, { target: entry.target, chain, carried }, provider, logger),
       because: becauseOf(claim.history),
       attemptTimeoutMs: job.attempt_timeout_ms,
       workerId: job.claimed_by ?? '',
@@ -178,7 +191,7 @@ async function attemptOnce(
     carried,
     configVersion: settings.version,
     history: claim.history,
-    isOpenElsewhere: failed !== null && isTold && (await isOpenElsewhere(failed, means, context)),
+    isOpenElsewhere: failed !== null && isTold && (await isOpenElsewhere(failed, means, claim.history, context)),
     result: called.result,
     // After the permit, which others wait for.
     warnings: [...called.warnings, ...(await called.told)],

@@ -34,13 +34,20 @@ export async function settleUntilKnown(
 
 const bareSettlement = ({ end, next }: Settlement): Settlement => ({
   end: bare(end),
-  next: next.kind === 'succeed' ? { kind: 'fail', error: 'unknown', message: 'the answer could not be stored' } : next,
+  next:
+    next.kind === 'succeed'
+      ? { kind: 'fail', error: 'unknown', message: 'the answer could not be stored' }
+      : next.kind === 'requeue'
+        ? { ...next, carried: null }
+        : next,
   telling: null,
 });
 
-/** SQLSTATE classes 22 (data) and 23 (constraint). */
+/** SQLSTATE classes 22 (data) and 23 (constraint), or a value that our own code could not even write. */
 const isDataFault = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code));
+  error instanceof TypeError ||
+  error instanceof RangeError ||
+  (error instanceof Error && (error.name === 'ZodError' || ('code' in error && /^2[23]/.test(String(error.code)))));
 
 const bare = (end: AttemptEnd): AttemptEnd => ({
   ...end,

@@ -69,8 +69,8 @@ export interface DispatchState {
   roundAt: number;
   /** When the queue's store was last seen to be whole. */
   checkedAt: number;
-  /** Jobs that were held are due. */
-  isReleasing: boolean;
+  /** Jobs that were held are due, from this id on; null: none. */
+  releaseAfter: string | null;
 }
 
 export const createDispatchState = (context: DispatchContext): DispatchState => ({
@@ -78,7 +78,7 @@ export const createDispatchState = (context: DispatchContext): DispatchState => 
   shares: createShares(),
   roundAt: performance.now(),
   checkedAt: Number.NEGATIVE_INFINITY,
-  isReleasing: false,
+  releaseAfter: null,
 });
 
 export function startDispatcher(context: DispatchContext): Dispatcher {
@@ -94,7 +94,7 @@ export function startDispatcher(context: DispatchContext): Dispatcher {
   });
   return {
     release() {
-      state.isReleasing = true;
+      state.releaseAfter = '';
       loop.wake();
     },
     stop() {
@@ -119,7 +119,7 @@ export async function dispatchRound(context: DispatchContext, state: DispatchSta
     await epochs.check([...Object.keys(settings().providers), webhookQueueName]);
     state.checkedAt = performance.now();
   }
-  if (state.isReleasing) state.isReleasing = !(await releaseHeld(database));
+  if (state.releaseAfter !== null) state.releaseAfter = await releaseHeld(database, state.releaseAfter);
   const groups = await dueGroups(database);
   const startedAt = performance.now();
   state.shares.keep(new Set(groups.map((group) => group.target)), startedAt - state.roundAt);

@@ -33,6 +33,8 @@ for p = 1, tonumber(ARGV[3]) do
     if used < limit and (rested == 0 or rest - now < rested) then rested = rest - now end
   else places[#places + 1] = { n = p, key = key, limit = limit, used = used } end
 end
+-- A place that is merely taken comes free before one has rested.
+if #places > 0 then rested = 0 end
 local answer = {}
 for i = 4 + 2 * ARGV[3], #ARGV do
   local best = nil
@@ -161,8 +163,7 @@ ${nowMs}
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 local till = known and string.match(known, '(%d+)$') or '0'
 local fresh = tonumber(till) <= now and 1 or 0
-if tonumber(till) < tonumber(ARGV[3]) then till = ARGV[3] end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. till)
+if tonumber(till) < tonumber(ARGV[3]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3]) end
 return fresh
 `;
 

@@ -84,3 +84,36 @@ describe('a failure of which the provider said that asking again is of no use', 
     expect(decided(kind, change)).toEqual(expected);
   });
 });
+
+describe('a limit that the fleet was told of before the job has decided', () => {
+  const closed = (reason: 'limited' | 'paused'): Candidate => ({
+    target: 'a/1',
+    kind: 'skipped',
+    reason,
+    detail: 'closed',
+    untilMs: nowMs + 30_000,
+  });
+  const limited = (reason: 'limited' | 'paused', onLimitMs: number | null) =>
+    decided('rate_limit', {
+      failure: { retryAfterMs: 30_000 },
+      candidates: [closed(reason), eligible('b/1')],
+      policy: { ...policy, onLimitMs },
+    });
+
+  test.for<[string, object, object]>([
+    [
+      'is waited for as long as the job has patience',
+      limited('limited', 60_000),
+      { kind: 'retry', target: 'a/1', delayMs: 30_000, waiting: 'rate_limit' },
+    ],
+    [
+      'is waited for by a job that always waits',
+      limited('limited', null),
+      { kind: 'retry', target: 'a/1', delayMs: 30_000, waiting: 'rate_limit' },
+    ],
+    ['is left behind by a job without that patience', limited('limited', 5_000), fallBackTo('b/1', 0)],
+    ['is not to be confused with a target that failed', limited('paused', null), fallBackTo('b/1', 0)],
+  ])('%s', ([, decision, expected]) => {
+    expect(decision).toEqual(expected);
+  });
+});

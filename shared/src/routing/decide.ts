@@ -108,13 +108,19 @@ function retryDelayMs({ failure, target, policy, history, random }: DecideInput)
 function decideRetry(input: DecideInput, rule: FailureRule): Decision | null {
   const { target, policy, history, nowMs, deadlineAtMs } = input;
   const delayMs = retryDelayMs(input);
-  if (input.candidates.find((candidate) => candidate.target === target)?.kind === 'skipped') return null;
+  if (isClosedHere(input, rule)) return null;
   if (rule.waiting) return decideWaiting(input, rule, delayMs);
   // Waiting is not failing: a limit met on this target leaves its retries whole.
   const retries = failedOn(history, target).filter((attempt) => !isWaiting(attempt)).length;
   const bound = Math.min(policy.sameTargetRetries, rule.retries ?? policy.sameTargetRetries);
   if (policy.mode === 'immediate' || retries >= bound || nowMs + delayMs >= deadlineAtMs) return null;
   return { kind: 'retry', target, delayMs, waiting: 'backoff' };
+}
+
+/** A limit that is told already closes the target to others: for the job that met it, it is what it waits for. */
+function isClosedHere({ candidates, target }: DecideInput, rule: FailureRule): boolean {
+  const here = candidates.find((candidate) => candidate.target === target);
+  return here?.kind === 'skipped' && !(rule.waiting && here.reason === 'limited');
 }
 
 /** A limit or a loading model: wait here while patience lasts, or while there is nowhere else to go. */

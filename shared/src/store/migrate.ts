@@ -39,22 +39,22 @@ const toMigration = (statements: readonly string[]) => ({
   },
 });
 
-const longestMigration = '30min';
-
-/** @throws Problem `schema_newer` */
+/**
+ * The database should have been opened for long statements: another process may be at a long migration, and this one
+ * waits for it inside of one.
+ *
+ * @throws Problem `schema_newer`
+ */
 export async function migrate(database: Database): Promise<void> {
   const client = await database.pool.connect();
   try {
     // `create … if not exists` fails for the later one of two processes that create the same thing at once.
-    // Another process may be at a long migration: this one waits for it, longer than a statement may take otherwise.
-    await client.query(`set statement_timeout = '${longestMigration}'`);
     await client.query(`select pg_advisory_lock(hashtext('waybill.migrate'))`);
     await refuseNewer(client);
     await migrateOurs(database);
     await runMigrations(client as never, 'bullmq');
   } finally {
     await client.query(`select pg_advisory_unlock(hashtext('waybill.migrate'))`).catch(() => undefined);
-    await client.query('reset statement_timeout').catch(() => undefined);
     client.release();
   }
 }

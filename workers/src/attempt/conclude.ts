@@ -64,37 +64,25 @@ function concludeAnswer(ended: Ended, answer: Delivery): Conclusion {
   };
 }
 
-/** The job goes on where it is, at once. */
 function concludePart(ended: Ended, answer: Delivery, carried: Carried): Conclusion {
-  return {
-    end: { ...endOf(ended, 'succeeded', null, answer, null), isPart: true },
-    next: {
-      kind: 'requeue',
-      target: ended.target,
-      delayMs: 0,
-      waiting: null,
-      window: ended.windowOf(ended.target),
-      carried: JSON.stringify(carried),
-    },
-    failure: null,
-  };
+  const end = { ...endOf(ended, 'succeeded', null, answer, null), isPart: true };
+  return { end, next: goOnHere(ended, JSON.stringify(carried)), failure: null };
 }
 
 /** Shutdown and a lost lease send the job back where it was; a cancelled job is final already. */
 function concludeStopped(ended: Ended): Conclusion {
-  return {
-    end: endOf(ended, 'aborted', null, null, null),
-    next: {
-      kind: 'requeue',
-      target: ended.target,
-      delayMs: 0,
-      waiting: null,
-      window: ended.windowOf(ended.target),
-      carried: carriedTo(ended.target, ended.carried),
-    },
-    failure: null,
-  };
+  const end = endOf(ended, 'aborted', null, null, null);
+  return { end, next: goOnHere(ended, carriedTo(ended.target, ended.carried)), failure: null };
 }
+
+const goOnHere = ({ target, windowOf }: Ended, carried: string | null): NextStep => ({
+  kind: 'requeue',
+  target,
+  delayMs: 0,
+  waiting: null,
+  window: windowOf(target),
+  carried,
+});
 
 const carriedTo = (target: string, carried: Carried | null): string | null =>
   carried !== null && fits(carried, target) ? JSON.stringify(carried) : null;

@@ -182,7 +182,6 @@ async function attemptOnce(
   void settlePermit(permit, entry, called.result, context);
   context.observer.note(endpointName(means), called.result, performance.now() - startedAt);
   const failed = failureOf(called.result);
-  const isTold = failed === null ? true : await pauseScope(failed, means, context);
   const ended = {
     job,
     target: entry.target,
@@ -191,7 +190,10 @@ async function attemptOnce(
     carried,
     configVersion: settings.version,
     history: claim.history,
-    isOpenElsewhere: failed !== null && isTold && (await isOpenElsewhere(failed, means, claim.history, context)),
+    isOpenElsewhere:
+      failed !== null &&
+      (await pauseScope(failed, means, context)) &&
+      (await isOpenElsewhere(failed, means, claim.history, context)),
     result: called.result,
     // After the permit, which others wait for.
     warnings: [...called.warnings, ...(await called.told)],
@@ -221,7 +223,7 @@ async function priorOf(
 
 /** How the attempt before this one ended. */
 function becauseOf(history: readonly AttemptRecord[]): string | null {
-  const last = history.toSorted((a, b) => a.n - b.n).at(-1);
+  const last = history.at(-1);
   return last === undefined ? null : (last.failure ?? last.status);
 }
 

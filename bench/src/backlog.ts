@@ -129,7 +129,7 @@ async function contextOf(
   return {
     ...stores,
     credentials: await startCredentials({ ...stores, settings, sealer, logger }),
-    epochs: createEpochs({ ...stores, logger }),
+    epochs: createEpochs({ ...stores, logger, settings }),
     fleet: createFleetView(fleetSources(stores.coordination, stores.database), (error) => logger.error(error)),
     settings,
     lease: { id: () => workerId, stop: () => Promise.resolve() },

@@ -2,6 +2,8 @@
 /** The `waybill` command. One file per command; this one gathers them, and turns errors into exit codes. */
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command, CommanderError } from 'commander';
+import { breakersCommand } from './commands/breakers.ts';
+import { budgetsCommand } from './commands/budgets.ts';
 import { credentialsCommand } from './commands/credentials.ts';
 import { demoCommand } from './commands/demo.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
@@ -42,6 +44,8 @@ for (const command of [
   webhooksCommand(),
   providersCommand(),
   credentialsCommand(),
+  breakersCommand(),
+  budgetsCommand(),
   eventsCommand(),
   ...notBuiltCommands(),
 ]) {

@@ -18,7 +18,7 @@ import type { ReceiverPolicy } from '@waybill/shared/security/receiver-address.t
 import { createSealer, type Sealer } from '@waybill/shared/security/seal.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
 import { checkMasterKey } from '@waybill/shared/store/server-facts.ts';
-import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts';
+import { defaultTenantId, ensureConfiguredTenants, ensureTenant } from '@waybill/shared/store/tenants.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import { startTelemetry } from '@waybill/shared/telemetry/start-telemetry.ts';
 import { startHealthServer } from '@waybill/workers/liveness/health-server.ts';
@@ -83,6 +83,7 @@ export async function startServer(options: ServerOptions): Promise<WaybillServer
     stack.defer(() => telemetry.shutdown());
     const sealer = createSealer(keys.masterKey);
     await ensureTenant(stores.database, sealer, defaultTenantId, 'default');
+    if (role === 'up' || role === 'api') await ensureConfiguredTenants(stores.database, sealer, settings.tenants);
     // Opened here, outside of any request, so that Bull Board shows every queue from the start.
     for (const name of [...Object.keys(settings.providers), webhookQueueName]) stores.queues.queue(name);
     const shared: Shared = {

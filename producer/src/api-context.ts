@@ -10,6 +10,7 @@ import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import type { Authenticator } from './authentication.ts';
 import type { Cursors } from './cursor.ts';
 import type { Enqueue } from './enqueue.ts';
+import type { Receivers } from './receivers.ts';
 import type { Waiter } from './wait.ts';
 
 export interface ApiContext {
@@ -22,6 +23,7 @@ export interface ApiContext {
   readonly sealer: Sealer;
   readonly authenticator: Authenticator;
   readonly enqueue: Enqueue;
+  readonly receivers: Receivers;
   readonly cursors: Cursors;
   readonly waiter: Waiter;
   readonly logger: Logger;

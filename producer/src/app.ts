@@ -10,6 +10,9 @@ import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import type { ApiContext } from './api-context.ts';
 import { errorHandler } from './problems.ts';
+import { adminAuditRouter } from './routes/admin/audit.ts';
+import { adminBreakersRouter } from './routes/admin/breakers.ts';
+import { adminBudgetsRouter } from './routes/admin/budgets.ts';
 import { adminCredentialsRouter } from './routes/admin/credentials.ts';
 import { adminProvidersRouter } from './routes/admin/providers.ts';
 import { eventsRouter } from './routes/events.ts';
@@ -32,6 +35,9 @@ export function createApp(context: ApiContext, mounts: readonly { path: string; 
   app.use('/v1/events', eventsRouter(context));
   app.use('/admin/v1/providers', adminProvidersRouter(context));
   app.use('/admin/v1/credentials', adminCredentialsRouter(context));
+  app.use('/admin/v1/breakers', adminBreakersRouter(context));
+  app.use('/admin/v1/budgets', adminBudgetsRouter(context));
+  app.use('/admin/v1/audit', adminAuditRouter(context));
   for (const { path, router } of mounts) app.use(path, router);
   app.use(notBuiltRouter());
   app.use((request) => {
@@ -92,6 +98,6 @@ const traced: RequestHandler = (request, response, next) => {
 
 const routeOf = (url: string): string =>
   (url.split('?')[0] ?? '')
-    .replace(/^(\/v1\/jobs)\/(?!bulk$)[^/]+/, '$1/:id')
+    .replace(/^(\/v1\/jobs)\/(?!(?:bulk|actions|estimate)$)[^/]+/, '$1/:id')
     .replace(/\/$/, '')
     .slice(0, 100);

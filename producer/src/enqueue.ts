@@ -29,10 +29,13 @@ import {
 } from '@waybill/shared/store/idempotency.ts';
 import { insertJobs, type NewJob } from '@waybill/shared/store/insert-jobs.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
+import type { Caller } from '@waybill/shared/store/tenants.ts';
 import { createEndpointFinder } from '@waybill/shared/store/webhook-endpoints.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, traceIdOf, traceparentOf } from '@waybill/shared/telemetry/tracing.ts';
+import { createBudgetCheck } from './budget-check.ts';
+import { createHistorySizes } from './history-sizes.ts';
 import { type JobJson, toJobJson } from './job-json.ts';
 import { type JobRequest, parseJobRequest } from './job-request.ts';
 import { problemOf } from './problems.ts';
@@ -61,9 +64,11 @@ export interface Answer {
   readonly isReplayed: boolean;
 }
 
+export type Submitter = Pick<Caller, 'tenantId' | 'keyId'>;
+
 export interface Enqueue {
-  one(tenantId: string, body: unknown, key: IdempotencyKey | null): Promise<Answer>;
-  many(tenantId: string, body: Record<string, unknown>, key: IdempotencyKey | null): Promise<Answer>;
+  one(caller: Submitter, body: unknown, key: IdempotencyKey | null): Promise<Answer>;
+  many(caller: Submitter, body: Record<string, unknown>, key: IdempotencyKey | null): Promise<Answer>;
 }
 
 export function createEnqueue(deps: EnqueueDeps): Enqueue {
@@ -74,11 +79,11 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
     maxInFlight: maxStatements,
   });
   return {
-    one: (tenantId, body, key) =>
-      inEnqueueSpan(tenantId, 1, async (span) => {
+    one: (caller, body, key) =>
+      inEnqueueSpan(caller.tenantId, 1, async (span) => {
         const known = await storedAnswer(database, key);
         if (known) return known;
-        const resolve = await createResolver(tenantId, null, span, shared, deps);
+        const resolve = await createResolver(caller, null, span, shared, deps);
         const job = await resolve(parse(body, ''), '');
         const answerOf = (rows: readonly JobRow[]) => JSON.stringify(rows.map(toNewJobJson)[0]);
         if (key !== null) return storeAndRing([job], key, answerOf, null, deps);
@@ -86,13 +91,13 @@ export function createEnqueue(deps: EnqueueDeps): Enqueue {
         await ring([row], deps);
         return { status: 202, body: answerOf([row]), isReplayed: false };
       }),
-    many: (tenantId, body, key) =>
-      inEnqueueSpan(tenantId, 0, async (span) => {
+    many: (caller, body, key) =>
+      inEnqueueSpan(caller.tenantId, 0, async (span) => {
         const known = await storedAnswer(database, key);
         if (known) return known;
         const requests = parseBulk(body);
         const batch = { id: newId('batch'), total: requests.length };
-        const resolve = await createResolver(tenantId, batch.id, span, shared, deps);
+        const resolve = await createResolver(caller, batch.id, span, shared, deps);
         const jobs: NewJob[] = [];
         for (const [index, request] of requests.entries()) jobs.push(await resolve(request, `jobs[${index}].`));
         const answerOf = (rows: readonly JobRow[]) =>
@@ -111,16 +116,19 @@ interface Shared {
 
 /** Resolves the jobs of one request: the state of the targets is read once, each receiver is checked once. */
 async function createResolver(
-  tenantId: string,
+  { tenantId, keyId }: Submitter,
   batchId: string | null,
   span: Span,
   shared: Shared,
   deps: EnqueueDeps,
 ): Promise<(job: JobRequest, path: string) => Promise<NewJob>> {
-  const { receivers, fleet } = deps;
+  const { receivers, fleet, database } = deps;
+  const historyOf = createHistorySizes(database, tenantId);
+  const checkBudget = createBudgetCheck(deps.settings(), database);
   const endpoints = new Map<string, string>();
   const context = {
     tenantId,
+    apiKeyId: keyId,
     batchId,
     webhookEndpointId: null,
     traceId: traceIdOf(span),
@@ -128,6 +136,7 @@ async function createResolver(
     settings: deps.settings(),
     state: { ...(await fleet.read()), credentialsOf: credentialRefs },
     nowMs: Date.now(),
+    random: Math.random,
   };
   const endpointIdOf = async (url: string, param: string): Promise<string> => {
     const known = endpoints.get(url);
@@ -139,7 +148,9 @@ async function createResolver(
   return async (job, path) => {
     shared.turns += 1;
     try {
-      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: shared.turns });
+      const historyTokens = job.conversation === null ? 0 : await historyOf(job.conversation);
+      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: shared.turns, historyTokens });
+      await checkBudget(resolved);
       // Last, because it writes: a job that is refused leaves no endpoint behind.
       return job.webhookUrl === null
         ? resolved

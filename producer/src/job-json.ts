@@ -94,7 +94,8 @@ function waitingOf(
   job: JobRow,
   place: QueuePlace,
 ): { reason: WaitingReason; until: string | null; position: number | null; eta_ms: number | null } | null {
-  if (job.status === 'awaiting_approval') return { reason: 'approval', until: null, position: null, eta_ms: null };
+  if (job.status === 'awaiting_approval')
+    return { reason: 'approval', until: iso(job.waiting_until), position: null, eta_ms: null };
   if (job.status !== 'queued') return null;
   const isScheduled = job.waiting_reason === null && job.run_at !== null && job.run_at.getTime() > Date.now();
   const reason = job.waiting_reason ?? (isScheduled ? 'schedule' : 'turn');

@@ -5,9 +5,11 @@
  */
 import { chatRequestSchema } from '@waybill/shared/chat/request.ts';
 import { durationSchema } from '@waybill/shared/domain/duration.ts';
+import { type StepEventType, stepEventTypes } from '@waybill/shared/domain/events.ts';
 import { type Endpoint, endpoints, type Priority, priorities } from '@waybill/shared/domain/job.ts';
+import { parseUsd } from '@waybill/shared/domain/money.ts';
 import type { ProblemCode } from '@waybill/shared/domain/problem.ts';
-import { notSupportedYet, strictObject } from '@waybill/shared/domain/strict-object.ts';
+import { strictObject } from '@waybill/shared/domain/strict-object.ts';
 import { embeddingsRequestSchema } from '@waybill/shared/embeddings/request.ts';
 import type { JobBody } from '@waybill/shared/routing/request-needs.ts';
 import { z } from 'zod';
@@ -88,6 +90,22 @@ const endpoint = z.string().transform((path, context): Endpoint => {
   return z.NEVER;
 });
 
+/** Money is a decimal string; a number is taken too. */
+const maxCost = z.union([z.string(), z.number()]).transform((value, context): bigint => {
+  const nano = parseUsd(String(value));
+  if (nano !== null && nano >= 0n) return nano;
+  const shown = JSON.stringify(value).slice(0, 40);
+  context.addIssue({ code: 'custom', ...as('out_of_range', `expected US dollars such as "0.05", received ${shown}`) });
+  return z.NEVER;
+});
+
+const conversationId = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((text) => text.isWellFormed(), as('invalid_unicode', 'conversation holds half a surrogate pair'))
+  .refine(isVisible, as('control_character', 'conversation holds an invisible or control character'));
+
 const options = {
   custom_id: customId.nullish(),
   priority: z.enum(priorities).nullish(),
@@ -98,8 +116,9 @@ const options = {
   run_at: runAt.nullish(),
   webhook_url: z.string().min(1).nullish(),
   metadata: metadata.nullish(),
-  max_cost_usd: notSupportedYet('max_cost_usd'),
-  conversation: notSupportedYet('conversation'),
+  max_cost_usd: maxCost.nullish(),
+  conversation: conversationId.nullish(),
+  webhook_events: z.array(z.enum(stepEventTypes)).max(stepEventTypes.length).nullish(),
 };
 
 const line = strictObject({
@@ -126,6 +145,10 @@ export interface JobRequest {
   readonly expiresInMs: number | null;
   readonly runAt: Date | null;
   readonly webhookUrl: string | null;
+  /** Steps that the receiver is told of, besides the end. */
+  readonly webhookEvents: readonly StepEventType[];
+  readonly maxCostNano: bigint | null;
+  readonly conversation: string | null;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -174,6 +197,9 @@ function toJob(data: Omit<z.infer<typeof shorthand>, 'model' | 'prompt'>, body: 
     expiresInMs: data.expires_in ?? null,
     runAt: data.run_at ?? null,
     webhookUrl: data.webhook_url ?? null,
+    webhookEvents: data.webhook_events ?? [],
+    maxCostNano: data.max_cost_usd ?? null,
+    conversation: data.conversation ?? null,
     metadata: data.metadata ?? {},
   };
 }

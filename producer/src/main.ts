@@ -74,6 +74,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       ...options,
       authenticator,
       fleet,
+      receivers,
       enqueue: createEnqueue({ ...options, receivers, fleet }),
       cursors: createCursors(createHmac('sha256', options.masterKey).update('cursors').digest()),
       waiter: createWaiter(options.coordination),

@@ -6,11 +6,12 @@ import { type ControllablePostgresServer, startPostgresServer } from '../support
 import { type ControllableRedisServer, startRedisServer } from '../support/redis-server.ts';
 import { askRedis, readInfo } from '../support/redis-server-local.ts';
 import { createServerFolder, type ServerFolder } from '../support/server-folder.ts';
+import type { ProviderName } from './behaviour.ts';
 import { createDice, type Dice } from './dice.ts';
 import { type Evidence, pairCalls, type Query, readDatabase } from './evidence.ts';
 import { type FakeProvider, type FakeReceiver, startFakeProvider, startFakeReceiver } from './fakes.ts';
 import { createFleet, type Fleet } from './fleet.ts';
-import { createLoad, type Load } from './load.ts';
+import { createLoad, type Load, plainShape, type Shape } from './load.ts';
 import { createHistory, type History } from './nemesis.ts';
 
 /** `redis` is Redis and PostgreSQL, `postgres` PostgreSQL alone, `embedded` neither. */
@@ -28,6 +29,10 @@ export interface ArenaOptions {
   readonly timeouts: Readonly<Record<'first_byte' | 'idle' | 'total', string>>;
   readonly signal: AbortSignal;
   readonly tell: (line: string) => void;
+  /** Changes the configuration that the fleet runs with. */
+  readonly configure?: (config: FleetConfig) => unknown;
+  /** What a job has besides its number; a prompt ends with it. */
+  readonly shape?: Shape;
   readonly surround?: (folder: ServerFolder) => Promise<Surroundings>;
 }
 
@@ -93,7 +98,10 @@ async function openParts(options: ArenaOptions, stack: AsyncDisposableStack): Pr
   const { store, seed, signal, tell } = options;
   const folder = await createServerFolder('waybill-chaos-', 'KILL');
   stack.defer(() => folder.remove());
-  const postgres = store === 'embedded' ? null : await startPostgresServer({ controllable: true });
+  const postgres =
+    store === 'embedded'
+      ? null
+      : await startPostgresServer({ controllable: true, settings: { max_connections: '400' } });
   if (postgres) stack.defer(() => postgres.stop());
   const redis = store === 'redis' ? await startRedisServer({ controllable: true }) : null;
   if (redis) stack.defer(() => redis.stop());
@@ -106,7 +114,7 @@ async function openParts(options: ArenaOptions, stack: AsyncDisposableStack): Pr
   if (surroundings) stack.defer(() => surroundings.close());
   const fleet = await createFleet({
     folder,
-    config: configOf(options, provider),
+    config: options.configure?.(configOf(options, provider)) ?? configOf(options, provider),
     stores: {
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
       ...(redis === null ? {} : { REDIS_URL: redis.url }),
@@ -115,7 +123,7 @@ async function openParts(options: ArenaOptions, stack: AsyncDisposableStack): Pr
   });
   stack.defer(async () => void (await Promise.all(fleet.everyone().map((each) => each.kill()))));
   const dice = createDice(seed, 'load');
-  const load = createLoad({ fleet, dice, webhookUrl: receiver.url, signal });
+  const load = createLoad({ fleet, dice, webhookUrl: receiver.url, signal, shape: options.shape ?? plainShape });
   const query: Query = (statement) => querySeparately(databaseUrl, statement);
   const history = createHistory(tell);
   const readEverything = () => (store === 'embedded' ? readEmbedded(fleet.dataDirectory) : readDatabase(query));
@@ -156,8 +164,10 @@ async function openParts(options: ArenaOptions, stack: AsyncDisposableStack): Pr
   };
 }
 
-function configOf({ limit, timeouts }: ArenaOptions, provider: FakeProvider): unknown {
-  const one = (name: 'a' | 'b') => ({
+export type FleetConfig = ReturnType<typeof configOf>;
+
+function configOf({ limit, timeouts }: ArenaOptions, provider: FakeProvider) {
+  const one = (name: ProviderName) => ({
     preset: 'openai-compatible',
     endpoints: [provider.urlOf(name)],
     limits: { concurrency: limit },
@@ -165,7 +175,7 @@ function configOf({ limit, timeouts }: ArenaOptions, provider: FakeProvider): un
     models: { m: { input_usd_per_million: '0.50', output_usd_per_million: '1.50' } },
   });
   return {
-    providers: { a: one('a'), b: one('b') },
+    providers: { a: one('a'), b: one('b'), c: one('c') },
     chains: {
       default: {
         targets: ['a/m', 'b/m'],

@@ -17,7 +17,28 @@ export interface ProviderBehaviour {
   readonly latencyMs: readonly [low: number, high: number];
   readonly errorShare: number;
   readonly errorStatuses: readonly number[];
+  /** What else than a status a failing call may be; then each kind of failure is as likely as its share of the list. */
+  readonly faults?: readonly FaultName[];
 }
+
+/** One for each kind of failure that is retried, or goes elsewhere, without a pause of credential, model or provider. */
+export const faultNames = [
+  'rate_limit',
+  'exceeds_limit',
+  'overloaded',
+  'capacity_tier',
+  'server_error',
+  'timeout',
+  'network',
+  'stream_interrupted',
+  'model_loading',
+  'context_length',
+  'too_large',
+  'unsupported_feature',
+  'bad_output',
+  'unknown',
+] as const;
+export type FaultName = (typeof faultNames)[number];
 
 export const answering = (low: number, high: number, more: Partial<ProviderBehaviour> = {}): ProviderBehaviour => ({
   mode: 'answer',
@@ -27,8 +48,8 @@ export const answering = (low: number, high: number, more: Partial<ProviderBehav
   ...more,
 });
 
-/** The fake provider plays two, so that a fallback has somewhere to go. */
-export const providerNames = ['a', 'b'] as const;
+/** The fake provider plays three, so that a fallback has somewhere to go. */
+export const providerNames = ['a', 'b', 'c'] as const;
 export type ProviderName = (typeof providerNames)[number];
 
 /** A prompt that begins so is never answered: whoever calls with it is to be killed. */
@@ -41,14 +62,27 @@ export interface CallEvent {
   readonly call: number;
   readonly provider: ProviderName;
   readonly prompt: string;
+  /** What the call is billed. */
+  readonly tokens: number;
   /** Calls open at this provider, after the event. */
   readonly open: number;
   /** Of an `end`. */
   readonly status?: number;
 }
 
+export interface PromptTokens {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** A prompt that begins with `tokens 40/120` is billed so; any other as a long one. */
+export function tokensOf(prompt: string): PromptTokens {
+  const [, input, output] = /^tokens (\d+)\/(\d+) /.exec(prompt) ?? [];
+  return { input: Number(input ?? 1_000), output: Number(output ?? 500) };
+}
+
 /** What the provider says to a prompt, so that an answer that went to another job is noticed. */
-export const answerTo = (prompt: string): string => `An answer to ${prompt}.`;
+export const answerTo = (prompt: string): string => `An answer to ${prompt.split(' ').at(-1)}.`;
 
 export type ReceiverMode = 'ok' | 'down' | 'slow' | 'redirecting' | 'error';
 

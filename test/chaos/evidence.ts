@@ -61,6 +61,8 @@ export interface WorkerEvidence {
 export interface Call {
   readonly provider: ProviderName;
   readonly prompt: string;
+  /** What it is billed. */
+  readonly tokens: number;
   readonly beganAtMs: number;
   /** Null: still open when the log was read. */
   readonly endedAtMs: number | null;
@@ -128,11 +130,12 @@ export function pairCalls(events: readonly CallEvent[]): Call[] {
   const ends = new Map(events.filter(({ event }) => event !== 'begin').map((event) => [event.call, event]));
   return events
     .filter(({ event }) => event === 'begin')
-    .map(({ call, provider, prompt, t }) => {
+    .map(({ call, provider, prompt, tokens, t }) => {
       const end = ends.get(call);
       return {
         provider,
         prompt,
+        tokens,
         beganAtMs: t,
         endedAtMs: end?.t ?? null,
         isAborted: end?.event === 'aborted',

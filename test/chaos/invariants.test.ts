@@ -52,6 +52,7 @@ const row: LedgerEvidence = { ...lostRow, id: '2', attempt: 2, costNano: 7n, cos
 const lostCall: Call = {
   provider: 'a',
   prompt: 'job-1',
+  tokens: 1_500,
   beganAtMs: 101,
   endedAtMs: 1_500,
   isAborted: false,

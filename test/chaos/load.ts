@@ -20,7 +20,13 @@ export interface LoadOptions {
   readonly dice: Dice;
   readonly webhookUrl: string;
   readonly signal: AbortSignal;
+  readonly shape: Shape;
 }
+
+/** What a job says besides its number, which its prompt ends with. */
+export type Shape = (customId: string, dice: Dice) => Readonly<Record<string, unknown>>;
+
+export const plainShape: Shape = (customId) => ({ model: 'default', prompt: customId });
 
 export interface Load {
   readonly accepted: ReadonlyMap<string, AcceptedJob>;
@@ -28,6 +34,8 @@ export interface Load {
   /** Answers to one key that differed. */
   readonly contradictions: readonly string[];
   submit(count: number, options?: SubmitOptions): Promise<void>;
+  /** One job of its own kind, without a webhook. @returns its id */
+  submitOne(shape: Shape): Promise<string>;
   /** One job, so many times at once under one key; what each was answered. */
   submitTogether(times: number, key: string): Promise<string[]>;
   /** Both kinds of request again and again until it is told to stop. */
@@ -63,7 +71,7 @@ const probeGapMs = 150;
 const probeLimitMs = 20_000;
 
 export function createLoad(options: LoadOptions): Load {
-  const { fleet, dice, webhookUrl, signal } = options;
+  const { fleet, dice, webhookUrl, signal, shape } = options;
   const accepted = new Map<string, AcceptedJob>();
   const batchIds: string[] = [];
   const contradictions: string[] = [];
@@ -75,8 +83,7 @@ export function createLoad(options: LoadOptions): Load {
     const hasWebhook = dice.next() < 0.75;
     const job = {
       custom_id: customId,
-      model: 'default',
-      prompt: isPoison ? `${poisonMark} ${customId}` : customId,
+      ...shape(isPoison ? `${poisonMark} ${customId}` : customId, dice),
       ...(hasWebhook ? { webhook_url: webhookUrl } : {}),
     };
     return { job, hasWebhook };
@@ -117,6 +124,14 @@ export function createLoad(options: LoadOptions): Load {
       // It runs beside the faults, and may fail before anybody waits for it.
       submitting.catch(() => undefined);
       return submitting;
+    },
+    async submitOne(own) {
+      const customId = `job-${numbered}`;
+      numbered += 1;
+      const made = { job: { custom_id: customId, ...own(customId, dice) }, hasWebhook: false };
+      const { id } = await fleet.client.submit(made.job);
+      keep(made, id);
+      return id;
     },
     submitTogether: (times, key) => submitTogether(fleet, nextJob(false), { times, key, keep }),
     probe: () => startProbe(options, () => nextJob(false), keep),

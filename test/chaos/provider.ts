@@ -14,12 +14,16 @@ import {
   answering,
   answerTo,
   type CallEvent,
+  type FaultName,
+  type PromptTokens,
   type ProviderBehaviour,
   type ProviderName,
   poisonMark,
   providerNames,
+  tokensOf,
 } from './behaviour.ts';
 import { createDice } from './dice.ts';
+import { faultAnswers } from './fault-answers.ts';
 
 const [logFile = 'provider.log', seedText = '1'] = process.argv.slice(2);
 const seed = Number(seedText);
@@ -93,14 +97,16 @@ async function serve(provider: ProviderName, request: IncomingMessage, response:
   const nth = (callsOfPrompt.get(prompt) ?? 0) + 1;
   callsOfPrompt.set(prompt, nth);
   station.open += 1;
-  write({ t: Date.now(), event: 'begin', call, provider, prompt, open: station.open });
+  const { input, output } = tokensOf(prompt);
+  const tokens = input + output;
+  write({ t: Date.now(), event: 'begin', call, provider, prompt, tokens, open: station.open });
   let isClosed = false;
   const close = (event: 'end' | 'aborted') => {
     if (isClosed) return;
     isClosed = true;
     station.open -= 1;
     const status = event === 'end' ? { status: response.statusCode } : {};
-    write({ t: Date.now(), event, call, provider, prompt, open: station.open, ...status });
+    write({ t: Date.now(), event, call, provider, prompt, tokens, open: station.open, ...status });
   };
   response.once('finish', () => close('end'));
   response.once('close', () => close('aborted'));
@@ -110,13 +116,17 @@ async function serve(provider: ProviderName, request: IncomingMessage, response:
 }
 
 function play(
-  { mode, latencyMs, errorShare, errorStatuses }: ProviderBehaviour,
+  { mode, latencyMs, errorShare, errorStatuses, faults }: ProviderBehaviour,
   prompt: string,
   dice: ReturnType<typeof createDice>,
   response: ServerResponse,
 ): void {
   if (mode === 'blackhole' || prompt.startsWith(poisonMark)) return;
   const isError = dice.next() < errorShare;
+  if (isError && faults !== undefined) {
+    playFault(dice.pick(faults), prompt, dice.between(...latencyMs), response);
+    return;
+  }
   const status = isError ? dice.pick(errorStatuses) : 200;
   const text = JSON.stringify(isError ? { error: { message: `status ${status}`, type: 'chaos' } } : completion(prompt));
   const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
@@ -133,6 +143,25 @@ function play(
   );
 }
 
+/** After the same time as an answer, unless it is that none comes. */
+function playFault(fault: FaultName, prompt: string, latencyMs: number, response: ServerResponse): void {
+  if (fault === 'timeout') return;
+  const answer = faultAnswers[fault];
+  setTimeout(() => {
+    if (response.destroyed) return;
+    if (fault === 'network') return void response.socket?.resetAndDestroy();
+    const text = JSON.stringify(answer ? { error: answer.error } : completion(prompt, ''));
+    response.writeHead(answer?.status ?? 200, {
+      ...json,
+      'content-length': String(Buffer.byteLength(text)),
+      ...answer?.headers,
+    });
+    if (fault !== 'stream_interrupted') return void response.end(text);
+    response.write(text.slice(0, 20));
+    setImmediate(() => response.destroy());
+  }, latencyMs);
+}
+
 function drip(text: string, response: ServerResponse): void {
   let sent = 0;
   const timer = setInterval(() => {
@@ -143,12 +172,18 @@ function drip(text: string, response: ServerResponse): void {
   response.once('close', () => clearInterval(timer));
 }
 
-const completion = (prompt: string) => ({
+const completion = (prompt: string, content = answerTo(prompt)) => ({
   id: 'chatcmpl-chaos',
   object: 'chat.completion',
   model: 'm',
-  choices: [{ index: 0, message: { role: 'assistant', content: answerTo(prompt) }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 1_000, completion_tokens: 500, total_tokens: 1_500 },
+  choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+  usage: usageOf(tokensOf(prompt)),
+});
+
+const usageOf = ({ input, output }: PromptTokens) => ({
+  prompt_tokens: input,
+  completion_tokens: output,
+  total_tokens: input + output,
 });
 
 function promptOf(body: string): string {

@@ -75,6 +75,7 @@ export async function runScenario(scenario: Scenario, store: Store, options: Run
     const evidence = await arena.evidence().catch((cause: unknown) => {
       throw new Error([...complaints, ...tailsOf(arena), 'and nothing can be read'].join('\n'), { cause });
     });
+    complaints.push(...((await scenario.check?.(evidence, arena)) ?? []));
     const { violations, numbers } = checkRun(evidence, expectations);
     const logGroups = groupLogs(arena.fleet.logLines());
     const all = [

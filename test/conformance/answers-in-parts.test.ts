@@ -1,7 +1,7 @@
 /** Claims and settles of jobs whose answer comes in parts, and where a call was made. The same on both stores. */
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { createSealer } from '@waybill/shared/security/seal.ts';
-import { type Claim, claimJobs } from '@waybill/shared/store/claim.ts';
+import { type Claim, type ClaimPrices, claimJobs } from '@waybill/shared/store/claim.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
 import { openPermits } from '@waybill/shared/store/epochs.ts';
 import { insertJobs } from '@waybill/shared/store/insert-jobs.ts';
@@ -13,6 +13,7 @@ import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts'
 import { registerWorker } from '@waybill/shared/store/workers.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type StoreUnderTest, storesUnderTest } from '../support/stores.ts';
+import { newJob } from '../support/worker-context.ts';
 
 const target = 'openai/a-model';
 const other = 'groq/a-model';
@@ -28,6 +29,12 @@ const requeue: Extract<NextStep, { kind: 'requeue' }> = {
   carried: null,
 };
 const succeed: NextStep = { kind: 'succeed', output: '{"id":"whole"}' };
+const noPrices: ClaimPrices = {
+  expected: null,
+  largest: null,
+  dearest: { inputPerMillion: 0n, outputPerMillion: 0n },
+  maxOutputTokens: null,
+};
 const fail: NextStep = { kind: 'fail', error: 'server_error', message: 'HTTP 500' };
 
 describe.each(storesUnderTest)('on the $name store', ({ start }) => {
@@ -47,16 +54,16 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
   afterAll(() => store.stop());
 
   const addJob = async (): Promise<JobRow> => {
-    const [row] = await insertJobs(database.kysely, [newJob()], new Map([[target, 1_000]]));
+    const [row] = await insertJobs(database.kysely, [newJob([target, other])], new Map([[target, 1_000]]));
     if (!row) throw new Error('the job was not stored');
     return row;
   };
   const requestFor = (job: JobRow, change: object = {}) => ({
-    ...{ jobId: job.id, seq: job.seq, target: job.target, workerId, labels: [], credential: 'KEY#1' },
-    ...{ permit: newId('job'), place: 'main@2', epoch: 'e', ...change },
+    ...{ jobId: job.id, seq: job.seq, target: job.target, workerId, labels: [], require: [], credential: 'KEY#1' },
+    ...{ permit: newId('job'), place: 'main@2', epoch: 'e', prices: noPrices, ...change },
   });
   const claim = async (job: JobRow, change: object = {}): Promise<Extract<Claim, { kind: 'claimed' }>> => {
-    const [claimed] = await claimJobs(database, [requestFor(job, change)]);
+    const [claimed] = await claimJobs(database, [requestFor(job, change)], []);
     if (claimed?.kind !== 'claimed') throw new Error(`the claim was ${claimed?.kind}`);
     return claimed;
   };
@@ -67,7 +74,11 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
     ...{ isPart: false, hadCarried: false, ...change },
   });
   const settle = async (job: JobRow, next: NextStep, change: Partial<AttemptEnd> = {}): Promise<JobRow> => {
-    const [settled] = await settleAttempts(database, [{ end: endOf(job, change), next, telling: null }]);
+    const [settled] = await settleAttempts(
+      database,
+      [{ end: endOf(job, change), next, telling: null, decided: null }],
+      [],
+    );
     expect(settled?.kind).toBe('settled');
     return readJob(job.id);
   };
@@ -113,9 +124,9 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
     const first = await claim(job, { permit: `${job.id}-permit` });
     const again = await claim(job, { permit: `${job.id}-permit` });
     expect([again.job.attempt, again.request, again.history]).toEqual([1, first.request, first.history]);
-    expect((await claimJobs(database, [requestFor(job, { permit: 'another' })]))[0]?.kind).toBe('stale');
+    expect((await claimJobs(database, [requestFor(job, { permit: 'another' })], []))[0]?.kind).toBe('stale');
     await settle(again.job, succeed, { status: 'succeeded' });
-    expect((await claimJobs(database, [requestFor(job, { permit: `${job.id}-permit` })]))[0]?.kind).toBe('stale');
+    expect((await claimJobs(database, [requestFor(job, { permit: `${job.id}-permit` })], []))[0]?.kind).toBe('stale');
   });
 
   it('the history of a claim tells which credential each attempt used', async () => {
@@ -166,9 +177,9 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
     const job = await addJob();
     const { job: running } = await claim(await settle((await claim(job)).job, { ...requeue, carried }, part));
     await database.pool.query(`update waybill.jobs set status = 'cancelled', seq = seq + 1 where id = $1`, [job.id]);
-    const [late] = await settleAttempts(database, [
-      { end: endOf(running, { ...part, hadCarried: true }), next: { ...requeue, carried: '"late"' }, telling: null },
-    ]);
+    const next = { ...requeue, carried: '"late"' };
+    const end = endOf(running, { ...part, hadCarried: true });
+    const [late] = await settleAttempts(database, [{ end, next, telling: null, decided: null }], []);
     expect(late).toEqual({ kind: 'fence_lost' });
     expect((await payloadOf(job.id)).carried).toBe(carried);
     expect((await attemptsOf(job.id)).at(-1)).toMatchObject({ status: 'superseded', is_part: false });
@@ -179,12 +190,14 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
     const claims = await claimJobs(
       database,
       jobs.map((job) => requestFor(job)),
+      [],
     );
     const running = claims.flatMap((each) => (each.kind === 'claimed' ? [each.job] : []));
     const steps = running.map((job, n): NextStep => (n % 2 ? { ...requeue, carried: `"${job.id}"` } : requeue));
     await settleAttempts(
       database,
-      running.map((job, n) => ({ end: endOf(job), next: steps[n] as NextStep, telling: null })),
+      running.map((job, n) => ({ end: endOf(job), next: steps[n] as NextStep, telling: null, decided: null })),
+      [],
     );
     const kept = await Promise.all(running.map(async ({ id }) => (await payloadOf(id)).carried));
     expect(kept).toEqual(running.map(({ id }, n) => (n % 2 ? `"${id}"` : null)));
@@ -223,7 +236,7 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
 
   it('a claim of the version before still holds: it names no place', async () => {
     const job = await addJob();
-    const { place: _place, ...item } = { ord: 1, job: job.id, worker: workerId, ...requestFor(job) };
+    const { place: _place, prices: _prices, ...item } = { ord: 1, job: job.id, worker: workerId, ...requestFor(job) };
     const { rows } = await database.pool.query(
       'select ord, outcome, (job).*, request, history, prior_cost_nano, prior_unknown from waybill.claim_jobs($1::jsonb)',
       [JSON.stringify([item])],
@@ -247,12 +260,4 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
     expect(await payloadOf(job.id)).toMatchObject({ output: '"out"', output_attempt: 2 });
     expect((await attemptsOf(job.id)).at(-1)).toMatchObject({ status: 'succeeded', is_part: false });
   });
-});
-
-const newJob = () => ({
-  ...{ id: newId('job'), tenantId: defaultTenantId, batchId: null, customId: null, endpoint: '/v1/chat/completions' },
-  ...{ priority: 1, requestedModel: target, chain: null, targets: [target, other], target, provider: 'openai' },
-  ...{ configVersion: 'test', require: [], excludeProviders: [], estimatedTokens: 10, attemptTimeoutMs: null },
-  ...{ expiresInMs: 3_600_000, metadata: {}, webhookEndpointId: null, runAt: null, traceId: null, traceparent: null },
-  request: JSON.stringify({ model: target, messages: [{ role: 'user', content: 'hello' }] }),
 });

@@ -1,17 +1,9 @@
 /** What congestion leaves of a place: lowered at once, raised slowly, and forgotten. The same on every store. */
 import type { Coordination, HeldPermit, PermitEnd } from '@waybill/shared/coordination/coordination.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CoordinationUnderTest, coordinationsUnderTest } from '../support/coordination-under-test.ts';
+import { type CoordinationUnderTest, callEnd, coordinationsUnderTest } from '../support/coordination-under-test.ts';
 
-const call: Omit<PermitEnd, keyof HeldPermit> = {
-  concurrency: 10,
-  pressure: 'none',
-  heldMs: 0,
-  restMs: 0,
-  tenantId: 'ten_1',
-  estimated: 10,
-  used: 10,
-};
+const call = { ...callEnd, concurrency: 10, heldMs: 0 };
 /** Longer than any test takes: the call was under way before all that happened in it. */
 const heldLong = 600_000;
 

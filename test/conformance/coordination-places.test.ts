@@ -2,19 +2,15 @@
 import type { Coordination, HeldPermit, PermitEnd, PermitPlace } from '@waybill/shared/coordination/coordination.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CoordinationUnderTest, coordinationsUnderTest } from '../support/coordination-under-test.ts';
+import {
+  allTaken,
+  type CoordinationUnderTest,
+  callEnd,
+  coordinationsUnderTest,
+  goAt,
+} from '../support/coordination-under-test.ts';
 
-const call: Omit<PermitEnd, keyof HeldPermit> = {
-  concurrency: 8,
-  pressure: 'none',
-  heldMs: 100,
-  restMs: 0,
-  tenantId: 'ten_1',
-  estimated: 10,
-  used: 10,
-};
 const minute = 60_000;
-const full = { kind: 'wait', reason: 'concurrency', retryAfterMs: null };
 
 describe.each(coordinationsUnderTest)('places on $name', ({ start }) => {
   let store: CoordinationUnderTest;
@@ -52,11 +48,11 @@ describe.each(coordinationsUnderTest)('places on $name', ({ start }) => {
   };
   const take = async (process: Coordination, place: string, concurrency = 100): Promise<HeldPermit> => {
     const token = `token-${tokens++}`;
-    expect(await ask(process, [{ id: place, concurrency }], token)).toEqual({ kind: 'go', place });
+    expect(await ask(process, [{ id: place, concurrency }], token)).toMatchObject(goAt(place));
     return { token, target, place };
   };
   const settle = (process: Coordination, permit: HeldPermit, change: Partial<PermitEnd> = {}) =>
-    process.settlePermit({ ...call, ...permit, ...change });
+    process.settlePermit({ ...callEnd, ...permit, ...change });
   const countAt = async (place: string) => (await store.permits(target, place)).length;
 
   it('are filled by what each has left of its own: the one with most headroom is taken', async () => {
@@ -69,7 +65,7 @@ describe.each(coordinationsUnderTest)('places on $name', ({ start }) => {
 
   it('are filled the same way by calls of one tick', async () => {
     const answers = await Promise.all(Array.from({ length: 7 }, () => ask(here, placesFor({ a: 4, b: 2 }))));
-    expect(answers.at(-1)).toEqual(full);
+    expect(answers.at(-1)).toEqual(allTaken);
     expect([await countAt('a'), await countAt('b')]).toEqual([4, 2]);
   });
 
@@ -145,8 +141,8 @@ describe.each(coordinationsUnderTest)('places on $name', ({ start }) => {
   it('count the calls of the version before, which knows none, against the account "default"', async () => {
     expect(await store.takeAsBefore(target, 'epoch-1', 2, 'before-1')).toBe(true);
     expect(await store.takeAsBefore(target, 'epoch-1', 2, 'before-2')).toBe(true);
-    expect(await ask(here, placesFor({ default: 2 }))).toEqual(full);
-    expect(await ask(here, placesFor({ default: 2, main: 1 }))).toEqual({ kind: 'go', place: 'main' });
+    expect(await ask(here, placesFor({ default: 2 }))).toEqual(allTaken);
+    expect(await ask(here, placesFor({ default: 2, main: 1 }))).toMatchObject(goAt('main'));
     const ours = await take(here, 'default', 3);
     expect(await store.takeAsBefore(target, 'epoch-1', 3, 'before-3')).toBe(false);
     expect(await store.permits(target)).toEqual(['before-1', 'before-2', ours.token].toSorted());
@@ -180,7 +176,7 @@ describe.each(coordinationsUnderTest)('places on $name', ({ start }) => {
     it('and are full besides are waited for as full', async () => {
       const held = await take(here, 'a');
       await rest('a', minute);
-      expect(await ask(here, placesFor({ a: 1 }))).toEqual(full);
+      expect(await ask(here, placesFor({ a: 1 }))).toEqual(allTaken);
       await here.givePermitBack(held);
       expect(await ask(here, placesFor({ a: 1 }))).toMatchObject({ reason: 'rate_limit' });
     });

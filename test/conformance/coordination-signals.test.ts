@@ -1,7 +1,7 @@
 /** What coordination promises about pauses, charges and signals, the same on every store it can be on. */
 import type { Charge, Coordination, Signal } from '@waybill/shared/coordination/coordination.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CoordinationUnderTest, coordinationsUnderTest } from '../support/coordination-under-test.ts';
+import { type CoordinationUnderTest, callEnd, coordinationsUnderTest } from '../support/coordination-under-test.ts';
 import { eventually } from '../support/waybill.ts';
 
 describe.each(coordinationsUnderTest)('coordination on $name', ({ start, isAlone }) => {
@@ -132,10 +132,7 @@ describe.each(coordinationsUnderTest)('coordination on $name', ({ start, isAlone
         there.charge({ target, tenantId: 'ten_2', tokens: 7 }),
         here.charge({ target: other, tenantId: 'ten_1', tokens: 1 }),
       ]);
-      const end = {
-        ...{ target, place: 'default', concurrency: 9, pressure: 'none' as const, heldMs: 1, restMs: 0 },
-        tenantId: 'ten_1',
-      };
+      const end = { ...callEnd, target, place: 'default' };
       await Promise.all([
         here.settlePermit({ ...end, token: 'a', estimated: 100, used: 70 }),
         here.settlePermit({ ...end, token: 'b', estimated: 10, used: 15 }),

@@ -274,7 +274,9 @@ describe('migrations', () => {
     // More than one go: whoever is a moment late finds it all done, and nothing is tested.
     for (let round = 0; round < 5; round++) {
       const url = await server.createDatabase();
-      const databases = Array.from({ length: 4 }, () => openDatabase(openServerStore({ url, maxConnections: 3, statementTimeoutMs: 120_000 })));
+      const databases = Array.from({ length: 4 }, () =>
+        openDatabase(openServerStore({ url, maxConnections: 3, statementTimeoutMs: 120_000 })),
+      );
       await Promise.all(databases.map(({ pool }) => pool.query('select 1')));
       outcomes.push(...(await Promise.allSettled(databases.map(migrate))));
       await Promise.all(databases.map((database) => database.close()));

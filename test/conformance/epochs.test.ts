@@ -1,5 +1,6 @@
 /** How a fleet finds out that its coordination store lost everything, and rebuilds it once. PostgreSQL and Redis. */
 import { soleAccount } from '@waybill/shared/config/model-settings.ts';
+import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
 import { createEpochs, type Epochs } from '@waybill/shared/coordination/epochs.ts';
 import { entryId, newId } from '@waybill/shared/domain/ids.ts';
@@ -17,14 +18,21 @@ import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts'
 import { registerWorker } from '@waybill/shared/store/workers.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openRedisCoordination, redisStore } from '../support/coordination-under-test.ts';
+import { goAt, openRedisCoordination, redisStore } from '../support/coordination-under-test.ts';
 import { startPostgresServer } from '../support/postgres-server.ts';
 import { closesInReverse, newPrefix, onDatabase, openRedisQueues } from '../support/queues-under-test.ts';
 import { flushAll, openRedisClient } from '../support/redis-clients.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import { eventually } from '../support/waybill.ts';
 
+/** None of the providers here is configured: nothing limits their rates. */
+const settings = () => ({ providers: {} }) as Settings;
 const placesFor = (concurrency: number) => [{ id: soleAccount, concurrency }];
+
+const unpriced = {
+  ...{ expected: null, largest: null, maxOutputTokens: null },
+  dearest: { inputPerMillion: 0n, outputPerMillion: 0n },
+};
 
 interface FleetProcess {
   readonly database: Database;
@@ -68,7 +76,12 @@ describe('epochs on PostgreSQL and Redis', () => {
         closes.add(close);
         const { queues, close: closeQueues } = await openRedisQueues(redis.url, prefix);
         closes.add(closeQueues);
-        return { database, coordination, queues, epochs: createEpochs({ database, coordination, queues, logger }) };
+        return {
+          database,
+          coordination,
+          queues,
+          epochs: createEpochs({ database, coordination, queues, logger, settings }),
+        };
       }),
     );
     first = fleet[0] as FleetProcess;
@@ -116,15 +129,15 @@ describe('epochs on PostgreSQL and Redis', () => {
   const claim = async (job: JobRow, workerId: string, permit: string, epoch: string) => {
     const request = {
       ...{ jobId: job.id, seq: job.seq, target, workerId, labels: [], credential: null },
-      ...{ permit, place: soleAccount, epoch },
+      ...{ permit, place: soleAccount, epoch, require: [], prices: unpriced },
     };
-    return (await claimJobs(first.database, [request]))[0]?.kind;
+    return (await claimJobs(first.database, [request], []))[0]?.kind;
   };
   /** A call under way: permit and claim. */
   const startCall = async (token: string, workerId: string, epoch: string): Promise<JobRow> => {
     const job = await addJob();
     const request = { token, target, places: placesFor(100), epoch };
-    expect(await first.coordination.takePermit(request)).toEqual({ kind: 'go', place: soleAccount });
+    expect(await first.coordination.takePermit(request)).toMatchObject(goAt(soleAccount));
     expect(await claim(job, workerId, token, epoch)).toBe('claimed');
     return job;
   };
@@ -229,7 +242,7 @@ describe('epochs on PostgreSQL and Redis', () => {
     await startCall(`${provider}-live`, await newWorker(), before);
     await wipe();
     const hanging = { ...first.coordination, restore: () => new Promise<void>(() => undefined) };
-    const winner = createEpochs({ ...first, coordination: hanging, logger });
+    const winner = createEpochs({ ...first, coordination: hanging, logger, settings });
     void winner.of(provider);
     await eventually(epochInDatabase, (epoch) => epoch !== before);
     for (const { epochs } of others()) epochs.lost(provider, before);
@@ -247,7 +260,7 @@ describe('epochs on PostgreSQL and Redis', () => {
       await gate.promise;
       await first.coordination.restore(...args);
     };
-    const winner = createEpochs({ ...first, coordination: { ...first.coordination, restore }, logger });
+    const winner = createEpochs({ ...first, coordination: { ...first.coordination, restore }, logger, settings });
     const winning = winner.of(provider);
     const won = await eventually(epochInDatabase, (epoch) => epoch !== before);
     for (const { epochs } of others()) epochs.lost(provider, before);
@@ -261,7 +274,7 @@ describe('epochs on PostgreSQL and Redis', () => {
 
   it('leave jobs where they are when the queue is not lost with the store', async () => {
     const backend = createPostgresQueueBackend(first.database, () => undefined);
-    const epochs = createEpochs({ ...first, queues: backend, logger });
+    const epochs = createEpochs({ ...first, queues: backend, logger, settings });
     const before = await epochs.of(provider);
     await age();
     const job = await addJob();
@@ -310,6 +323,8 @@ function jobFor(target: string, provider: string) {
     require: [],
     excludeProviders: [],
     estimatedTokens: 10,
+    ...{ estimatedOutput: 0, inputBound: 10, outputBound: null, apiKeyId: null, endUser: null, maxCostNano: null },
+    ...{ conversation: null, detected: [], webhookEvents: [], skipped: null },
     attemptTimeoutMs: null,
     expiresInMs: 3_600_000,
     metadata: {},

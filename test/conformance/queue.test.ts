@@ -296,6 +296,7 @@ describe.each(queuesUnderTest)('the queue on $name', ({ start }) => {
       chain: null,
       priority: 2,
       estimated_tokens: 10,
+      estimated_output: 4,
       traceparent: null,
     };
     const secrets = { request: 'a prompt', metadata: { user: 'a name' }, custom_id: 'an order', error_message: 'said' };

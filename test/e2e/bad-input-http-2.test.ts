@@ -145,8 +145,24 @@ const lists: readonly Row[] = [
   ['A40 retry a succeeded job', (s) => post(`/v1/jobs/${s.succeededId}/retry`), 409, 'not_retryable'],
 ];
 
+const routed: readonly Row[] = [
+  ['max_cost_usd: a word', job({ max_cost_usd: 'cheap' }), 400, 'out_of_range'],
+  ['max_cost_usd: below zero', job({ max_cost_usd: '-0.05' }), 400, 'out_of_range'],
+  ['max_cost_usd: a list', job({ max_cost_usd: ['0.05'] }), 400, 'invalid_type'],
+  ['conversation: empty', job({ conversation: '' }), 400, 'out_of_range'],
+  ['conversation: too long', job({ conversation: 'x'.repeat(201) }), 400, 'out_of_range'],
+  ['conversation: invisible', job({ conversation: 'a\u200bb' }), 400, 'control_character'],
+  ['conversation: half a pair', job({ conversation: 'a\ud800' }), 400, 'invalid_unicode'],
+  ['webhook_events: unknown', job({ webhook_events: ['job.succeeded'] }), 400, 'invalid_value'],
+  ['webhook_events: too many', job({ webhook_events: Array(9).fill('job.fallback') }), 400, 'out_of_range'],
+  ['estimate: no body', post('/v1/jobs/estimate'), 400, 'body_required'],
+  ['actions: no body', post('/v1/jobs/actions'), 400, 'body_required'],
+  ['explain: no such job', { path: '/v1/jobs/x/explain' }, 404, 'not_found'],
+  ['approve: no such job', post('/v1/jobs/x/approve'), 404, 'not_found'],
+  ['refuse: no such job', post('/v1/jobs/x/refuse'), 404, 'not_found'],
+];
+
 const later: readonly Row[] = [
-  ...[{ max_cost_usd: '0.05' }, { conversation: 'c-1' }].map(notYet(job)),
   ...[
     { stream: true, n: 2 },
     { stream: true, logprobs: true },
@@ -168,11 +184,6 @@ const later: readonly Row[] = [
   ['later: responses', { body: { endpoint: '/v1/responses', body: {} } }, 400, 'unsupported_endpoint'],
   ['later: another url', { body: { url: '/v1/responses', body: {} } }, 400, 'unsupported_endpoint'],
   ...[
-    'POST /v1/jobs/estimate',
-    'POST /v1/jobs/actions',
-    'GET /v1/jobs/x/explain',
-    'POST /v1/jobs/x/approve',
-    'POST /v1/jobs/x/refuse',
     'POST /v1/chat/completions',
     'POST /v1/embeddings',
     'GET /v1/models',
@@ -269,7 +280,7 @@ const receivers = addresses.flatMap(([row, code, urls]) =>
   urls.map((url): Row => [`${row} ${url.slice(0, 60)}`, job({ webhook_url: url }), 400, code]),
 );
 
-const table: readonly Row[] = [...fields, ...lists, ...later];
+const table: readonly Row[] = [...fields, ...lists, ...routed, ...later];
 
 function http(host: string): string {
   return `http://${host}/`;

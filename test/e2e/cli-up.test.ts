@@ -164,8 +164,8 @@ describe('a configuration with faults', () => {
         '  two: { base_url: "ftp://x", limits: { concurrency: 0 } }',
         `  three: { base_url: "http://localhost:1", api_key: "${'$'}{OTHER}" }`,
         'chains:',
-        '  default: { targets: [openai/gpt-4.1-mini], mode: manual }',
-        'breaker: { consecutive_failures: 5 }',
+        '  default: { targets: [openai/gpt-4.1-mini], mode: manuel }',
+        'breaker: { consecutive_failures: 0 }',
       ].join('\n'),
       { OTHER: 'sk-canary-0123456789' },
     );
@@ -175,7 +175,7 @@ describe('a configuration with faults', () => {
       'providers.two.base_url',
       'providers.two.limits.concurrency',
       'chains.default.mode',
-      'breaker',
+      'breaker.consecutive_failures',
     ])
       expect(result.stderr).toContain(text);
     expect(result.stderr).not.toContain('canary');
@@ -184,7 +184,7 @@ describe('a configuration with faults', () => {
 
   test.for([
     ['one unknown field', 'provders: {}', /did you mean "providers"\?/],
-    ['a field of later', 'budgets: [{ per: tenant }]', /"budgets" is not supported yet/],
+    ['a field of later', 'retention: { jobs: 30d }', /"retention" is not supported yet/],
     ['broken YAML', 'providers:\n  - {', /waybill\.yaml:\d+:\d+/],
     ['the same key twice', 'providers: {}\nproviders: {}', /waybill\.yaml:2:1/],
     ['a variable that is not set', `providers: { one: { base_url: "${'$'}{NOWHERE}" } }`, /NOWHERE is not set/],

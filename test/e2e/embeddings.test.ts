@@ -5,6 +5,7 @@ import { claimJobs } from '@waybill/shared/store/claim.ts';
 import { runEntry } from '@waybill/workers/attempt/run.ts';
 import { sweep } from '@waybill/workers/upkeep/sweep.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { plainClaim } from '../support/claiming.ts';
 import {
   type Reply,
   refuse,
@@ -203,10 +204,9 @@ test('a worker that dies between parts loses none of them', async () => {
     seq: between.seq,
     target: between.target,
     workerId: other.id,
-    labels: [],
-    credential: null,
+    ...plainClaim,
   };
-  expect(await claimJobs(worker.database, [{ ...claim, permit: 'gone', place: 'default', epoch }])).toMatchObject([
+  expect(await claimJobs(worker.database, [{ ...claim, permit: 'gone', epoch }], [])).toMatchObject([
     { kind: 'claimed', history: [{ n: 1, status: 'succeeded' }], carried: expect.stringContaining('"vectors"') },
   ]);
   await other.kill();

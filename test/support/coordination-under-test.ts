@@ -1,7 +1,7 @@
 /** Every store coordination can be on, with as many processes as a test wants, and what only the store itself can do. */
 import { randomUUID } from 'node:crypto';
 import { soleAccount } from '@waybill/shared/config/model-settings.ts';
-import type { Coordination } from '@waybill/shared/coordination/coordination.ts';
+import type { Coordination, HeldPermit, PermitAnswer, PermitEnd } from '@waybill/shared/coordination/coordination.ts';
 import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
 import { createRedisCoordination } from '@waybill/shared/coordination/redis/redis-coordination.ts';
 import { createSignals } from '@waybill/shared/coordination/signals.ts';
@@ -18,6 +18,31 @@ import { flushAll, openRedisClient } from './redis-clients.ts';
 import { startRedisServer } from './redis-server.ts';
 import { startRedisCluster } from './redis-server-cluster.ts';
 
+/** How a call ends that went well, and whose rate nothing limits. */
+export const callEnd: Omit<PermitEnd, keyof HeldPermit> = {
+  concurrency: 8,
+  pressure: 'none',
+  heldMs: 100,
+  restMs: 0,
+  tenantId: 'ten_1',
+  estimated: 10,
+  used: 10,
+  outcome: 'success',
+  isProbe: false,
+  breakerWindowMs: 60_000,
+  isLatencyWatched: false,
+};
+
+/** Where it went, apart from when. */
+export const goAt = (place: string): Omit<Extract<PermitAnswer, { kind: 'go' }>, 'atMs'> => ({
+  kind: 'go',
+  place,
+  isProbe: false,
+});
+
+/** All places are taken. */
+export const allTaken: PermitAnswer = { kind: 'wait', reason: 'concurrency', retryAfterMs: null, forAllMs: null };
+
 /** What the store holds, past the interface. */
 export interface CoordinationStore {
   /** Tokens at a place of a target; at the only one of a provider without accounts. */
@@ -29,6 +54,8 @@ export interface CoordinationStore {
   takeAsBefore(target: string, epoch: string, concurrency: number, token: string): Promise<boolean>;
   /** No place of the target rests any more. */
   endRests(target: string): Promise<void>;
+  /** Moves the end of the turn of the target's probe to so many milliseconds from now. */
+  endProbe(target: string, inMs: number): Promise<void>;
   /** Makes what was counted so much older. */
   ageThroughput(provider: string, seconds: number): Promise<void>;
   /** What a crash or an operator does: everything is gone. */
@@ -178,6 +205,12 @@ function sqlStore({ pool }: Database): CoordinationStore {
     async endRests(target) {
       await pool.query(`update coordination.places set rest_until = '-infinity' where target = $1`, [target]);
     },
+    async endProbe(target, inMs) {
+      await pool.query(
+        `update coordination.breakers set probe_until = clock_timestamp() + $2 * interval '1 millisecond' where target = $1 and probe_token is not null`,
+        [target, inMs],
+      );
+    },
     async ageThroughput(provider, seconds) {
       await pool.query(
         `update coordination.throughput set second = second - $2 where split_part(target, '/', 1) = $1`,
@@ -186,7 +219,7 @@ function sqlStore({ pool }: Database): CoordinationStore {
     },
     async wipe() {
       await pool.query(
-        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs, coordination.places',
+        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs, coordination.places, coordination.rates, coordination.kept_room, coordination.breakers, coordination.outcomes, coordination.usual, coordination.retries',
       );
     },
   };
@@ -216,6 +249,11 @@ export function redisStore(client: RedisClient, prefix: string): CoordinationSto
     async endRests(target) {
       const key = keyOf(target, 'places');
       for (const field of await client.hkeys(key)) if (field.endsWith(' rest')) await client.hdel(key, field);
+    },
+    async endProbe(target, inMs) {
+      const key = `${prefix}:{${splitTarget(target).provider}}:breakers`;
+      const probe = await client.hget(key, `${target} probe`);
+      if (probe) await client.hset(key, `${target} probe`, `${probe.split(' ')[0]} ${Date.now() + inMs}`);
     },
     async ageThroughput(provider, seconds) {
       const key = `${prefix}:{${provider}}:throughput`;

@@ -92,6 +92,7 @@ const triesElsewhere = (kind: FailureKind): boolean => {
     deadlineAtMs: 3_600_000,
     random: 0.5,
     isOpenElsewhere: true,
+    retryInMs: 0,
     action: null,
   });
   return decision.kind === 'retry' && decision.delayMs === 0;

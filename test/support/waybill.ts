@@ -9,6 +9,7 @@ import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import { createLogger } from '@waybill/shared/telemetry/logger.ts';
+import { withLenientBreaker } from './lenient-breaker.ts';
 
 export interface TestWaybill {
   readonly url: string;
@@ -34,7 +35,7 @@ export interface TestWaybillOptions {
 export async function startWaybill(options: TestWaybillOptions): Promise<TestWaybill> {
   const parsed = parseEnvironment({ HOME: process.env.HOME, ...options.environment });
   if (parsed.kind === 'faults') throw new Error(JSON.stringify(parsed.faults));
-  const settings = settingsOf(options.config, parsed.environment, 'the test');
+  const settings = settingsOf(withLenientBreaker(options.config), parsed.environment, 'the test');
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'waybill-test-')));
   const log: string[] = [];
   const logger = createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } });

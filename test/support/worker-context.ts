@@ -27,6 +27,7 @@ import { createLogger } from '@waybill/shared/telemetry/logger.ts';
 import { createRunningCalls } from '@waybill/workers/attempt/running-calls.ts';
 import { startCredentials } from '@waybill/workers/credentials.ts';
 import type { WorkerContext } from '@waybill/workers/worker-context.ts';
+import { withLenientBreaker } from './lenient-breaker.ts';
 
 export interface TestWorker {
   readonly context: WorkerContext;
@@ -50,6 +51,14 @@ export interface MoreOfJob {
   readonly priority?: number;
   readonly tenantId?: string;
   readonly estimatedTokens?: number;
+  /** The part of them that is output. */
+  readonly estimatedOutput?: number;
+  readonly maxCostNano?: bigint;
+  readonly conversation?: string;
+  readonly apiKeyId?: string;
+  readonly endUser?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly webhookEvents?: readonly string[];
   readonly require?: readonly string[];
   /** A chain of the configuration, whose policy holds; without one, the default policy. */
   readonly chain?: string;
@@ -67,7 +76,7 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
   const coordination = createPostgresCoordination({ database, signals });
   const parsed = parseEnvironment({});
   if (parsed.kind === 'faults') throw new Error('the empty environment is valid');
-  const settings = settingsOf(config, parsed.environment, 'the test');
+  const settings = settingsOf(withLenientBreaker(config), parsed.environment, 'the test');
   const log: string[] = [];
   const logger = createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } });
   const workerId = newId('wrk');
@@ -80,12 +89,12 @@ export async function startTestWorker(config: unknown): Promise<TestWorker> {
     queues,
     coordination,
     chunks: createMemoryChunks(),
-    epochs: createEpochs({ database, coordination, queues, logger }),
+    epochs: createEpochs({ database, coordination, queues, logger, settings: () => settings }),
     fleet: createFleetView(fleetSources(coordination, database), () => undefined),
     credentials,
     observer: { note: () => undefined, stop: () => Promise.resolve() },
-    claim: createClaimer(database),
-    settle: createSettler(database),
+    claim: createClaimer(database, () => settings.budgets),
+    settle: createSettler(database, () => settings.budgets),
     settings: () => settings,
     transportOf: () => transport,
     sealer,
@@ -142,7 +151,8 @@ export async function keepAlive(database: Database, workerId: string): Promise<v
   ]);
 }
 
-function newJob(targets: readonly string[], more: MoreOfJob) {
+/** As it is stored. */
+export function newJob(targets: readonly string[], more: MoreOfJob = {}) {
   const [target = ''] = targets;
   return {
     id: newId('job'),
@@ -160,9 +170,19 @@ function newJob(targets: readonly string[], more: MoreOfJob) {
     require: more.require ?? [],
     excludeProviders: [],
     estimatedTokens: more.estimatedTokens ?? 10,
+    estimatedOutput: more.estimatedOutput ?? 0,
+    inputBound: more.estimatedTokens ?? 10,
+    outputBound: more.estimatedOutput ?? 0,
+    apiKeyId: more.apiKeyId ?? null,
+    endUser: more.endUser ?? null,
+    maxCostNano: more.maxCostNano ?? null,
+    conversation: more.conversation ?? null,
+    detected: [],
+    skipped: null,
+    webhookEvents: more.webhookEvents ?? [],
     attemptTimeoutMs: null,
     expiresInMs: 3_600_000,
-    metadata: {},
+    metadata: more.metadata ?? {},
     webhookEndpointId: more.webhookEndpointId ?? null,
     runAt: null,
     traceId: null,

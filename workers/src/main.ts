@@ -79,12 +79,17 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     observer: startObserver({ ...options, fleet, now: Date.now }),
     transportOf: transports.of,
     epochs: createEpochs(options),
-    claim: createClaimer(database),
-    settle: createSettler(database),
+    claim: createClaimer(database, () => options.settings().budgets),
+    settle: createSettler(database, () => options.settings().budgets),
     random: Math.random,
     now: Date.now,
   };
   const unsubscribe = coordination.subscribe((signal) => {
+    if (signal.type === 'breaker_changed') {
+      context.fleet.forget();
+      dispatcher.release();
+    }
+    if (signal.type === 'budget_freed') dispatcher.releaseBudget();
     if (signal.type === 'cancel') calls.stop(signal.jobId, 'cancelled');
     if (signal.type === 'configuration_changed') {
       context.fleet.forget();

@@ -6,6 +6,6 @@ export async function sharedState({
   fleet,
   credentials,
 }: Pick<WorkerContext, 'fleet' | 'credentials'>): Promise<SharedState> {
-  const { pauses, switches, windows } = await fleet.read();
-  return { pauses, switches, windows, credentialsOf: (provider) => credentials.of(provider) };
+  const { pauses, breakers, switches, windows } = await fleet.read();
+  return { pauses, breakers, switches, windows, credentialsOf: (provider) => credentials.of(provider) };
 }

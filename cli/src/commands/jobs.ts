@@ -1,8 +1,11 @@
-/** `waybill jobs get | list | cancel | retry`. */
+/** `waybill jobs get | list | explain | estimate`, and what changes jobs. */
 import type { JobJson } from '@waybill/producer/job-json.ts';
 import { Command } from 'commander';
 import { type ConnectionFlags, connect, withConnection } from '../connection.ts';
 import { print, printJson, table, visible } from '../output.ts';
+import { approveCommand, refuseCommand } from './approvals.ts';
+import { actionCommand } from './jobs-actions.ts';
+import { estimateCommand, explainCommand } from './jobs-explain.ts';
 
 interface ListFlags extends ConnectionFlags {
   readonly status?: string;
@@ -18,8 +21,14 @@ export function jobsCommand(): Command {
     .description('read and change jobs')
     .addCommand(getCommand())
     .addCommand(listCommand())
-    .addCommand(cancelCommand())
-    .addCommand(retryCommand());
+    .addCommand(explainCommand())
+    .addCommand(estimateCommand())
+    .addCommand(actionCommand('cancel'))
+    .addCommand(actionCommand('retry'))
+    .addCommand(actionCommand('pause'))
+    .addCommand(actionCommand('resume'))
+    .addCommand(approveCommand())
+    .addCommand(refuseCommand());
 }
 
 function getCommand(): Command {
@@ -41,7 +50,7 @@ function getCommand(): Command {
 
 function listCommand(): Command {
   return withConnection(new Command('list').description('list jobs, the newest first'))
-    .option('--status <status>', 'queued, in_progress, succeeded, failed, cancelled or expired')
+    .option('--status <status>', 'queued, in_progress, awaiting_approval, succeeded, failed, cancelled or expired')
     .option('--batch <id>', 'only jobs of this batch')
     .option('--custom-id <id>', 'only jobs with this custom_id')
     .option('--metadata <key=value...>', 'only jobs with this metadata')
@@ -55,9 +64,10 @@ function listCommand(): Command {
       const list = await connect(flags).client.list(filterOf(flags));
       if (flags.json) return printJson(list);
       if (list.data.length === 0) return print('No jobs.');
+      const isAsked = list.data.some(({ status }) => status === 'awaiting_approval');
       print(
         table(
-          ['id', 'status', 'target', 'attempts', 'cost $', 'custom_id'],
+          ['id', 'status', 'target', 'attempts', 'cost $', 'custom_id', ...(isAsked ? ['waits for'] : [])],
           list.data.map((job) => [
             job.id,
             job.status,
@@ -65,6 +75,7 @@ function listCommand(): Command {
             job.attempts.length,
             job.cost_usd,
             visible(job.custom_id ?? ''),
+            ...(isAsked ? [approvalText(job)] : []),
           ]),
         ),
       );
@@ -86,36 +97,12 @@ function filterOf(flags: ListFlags): Record<string, string> {
   return filter;
 }
 
-function cancelCommand(): Command {
-  return withConnection(new Command('cancel').description('cancel jobs that are not final').argument('<id...>'))
-    .addHelpText('after', '\nExample:\n  waybill jobs cancel job_0193…')
-    .action((ids: string[], flags: ConnectionFlags) => each(ids, flags, (client, id) => client.cancel(id)));
-}
-
-function retryCommand(): Command {
-  return withConnection(
-    new Command('retry').description('start failed, cancelled or expired jobs again').argument('<id...>'),
-  )
-    .addHelpText(
-      'after',
-      '\nExample:\n  waybill jobs list --status failed --json | jq -r .data[].id | xargs waybill jobs retry',
-    )
-    .action((ids: string[], flags: ConnectionFlags) => each(ids, flags, (client, id) => client.retry(id)));
-}
-
-async function each(
-  ids: readonly string[],
-  flags: ConnectionFlags,
-  change: (client: ReturnType<typeof connect>['client'], id: string) => Promise<JobJson>,
-): Promise<void> {
-  const { client } = connect(flags);
-  const jobs: JobJson[] = [];
-  for (const id of ids) {
-    const job = await change(client, id);
-    jobs.push(job);
-    if (!flags.json) print(`${job.id}  ${job.status}`);
-  }
-  if (flags.json) printJson({ object: 'list', data: jobs });
+/** What somebody is asked: where it would go, after what, and until when. */
+function approvalText({ status, target, attempts, deadline_at: deadline }: JobJson): string {
+  if (status !== 'awaiting_approval') return '';
+  const last = attempts.at(-1);
+  const after = last?.failure ? `, after ${last.target}: ${last.failure.kind}` : '';
+  return `approval to go to ${target}${after}, until ${deadline}`;
 }
 
 function describe(job: JobJson, isRaw: boolean): string {

@@ -2,7 +2,7 @@
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { Command } from 'commander';
 
-const later = ['init', 'doctor', 'batch', 'api-keys', 'config', 'costs', 'budgets'];
+const later = ['init', 'doctor', 'batch', 'api-keys', 'config', 'costs'];
 
 export function notBuiltCommands(): Command[] {
   return later.map((name) =>

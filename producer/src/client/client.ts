@@ -5,7 +5,14 @@
  * const waybill = createClient({ url: 'http://127.0.0.1:4700', apiKey });
  * const { data } = await waybill.submitMany([{ body: { model: 'default', messages } }]);
  */
+import type { JobEstimateJson } from '../estimate-json.ts';
+import type { JobExplanationJson } from '../explain-json.ts';
 import type { JobJson } from '../job-json.ts';
+import type { AuditList } from '../routes/admin/audit.ts';
+import type { BreakerList } from '../routes/admin/breaker-json.ts';
+import type { BreakerAction, BreakerChange } from '../routes/admin/breakers.ts';
+import type { BudgetList } from '../routes/admin/budget-json.ts';
+import type { JobActionJson } from '../routes/job-actions.ts';
 
 export interface ClientOptions {
   readonly url: string;
@@ -21,6 +28,17 @@ export interface JobList {
   readonly next_cursor: string | null;
   /** With a `batch_id` filter: jobs of the batch by status. */
   readonly counts?: Readonly<Record<string, number>>;
+}
+
+export interface JobActionBody {
+  readonly action: JobActionJson['action'];
+  /** The fields of `filter` in `docs/jobs.md`; all that are given must hold. */
+  readonly filter: Readonly<Record<string, unknown>>;
+  /** For a retry: another chain or target. */
+  readonly model?: string | undefined;
+  /** At most so many jobs in one request; 10,000 at most. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
 }
 
 /** An answer of the server that is an error; `code` is one of the catalogue in `docs/errors.md`. */
@@ -52,9 +70,36 @@ export interface Client {
   ): Promise<{ batch_id: string; data: JobJson[] }>;
   get(id: string, options?: { wait?: string }): Promise<JobJson>;
   list(filter?: Readonly<Record<string, string>>): Promise<JobList>;
+  /** Where a job would go now, what it would wait for and what it would cost. Nothing is stored. */
+  estimate(job: unknown): Promise<JobEstimateJson>;
+  /** Why a job went where it went, and how its targets stand now. */
+  explain(id: string): Promise<JobExplanationJson>;
   cancel(id: string): Promise<JobJson>;
-  retry(id: string): Promise<JobJson>;
+  /** @param options.model another chain or target for the job */
+  retry(id: string, options?: { model?: string | undefined }): Promise<JobJson>;
+  /**
+   * Cancels, retries, pauses or resumes the jobs of a filter. Send the same with `cursor` until `is_complete`.
+   *
+   * @example await waybill.act({ action: 'retry', filter: { batch_id, status: 'failed' }, model: 'anthropic/claude-haiku-5-5' });
+   */
+  act(action: JobActionBody): Promise<JobActionJson>;
+  /** Lets a job that awaits approval go to the target it was asked about. */
+  approve(id: string): Promise<JobJson>;
+  /** Ends a job that awaits approval, as `refused_approval`. */
+  refuse(id: string, options?: { reason?: string | undefined }): Promise<JobJson>;
   webhookSecret(): Promise<string>;
+  /** This and what follows needs an API key with the scope `admin`. */
+  breakers(): Promise<BreakerList>;
+  /**
+   * Opens, closes or resets the breaker of a target, or of all of a provider as `provider/*`.
+   *
+   * @param options.for how long an opened one stays so, such as `10m`; without it until it is closed
+   */
+  changeBreaker(target: string, action: BreakerAction, options?: { for?: string | undefined }): Promise<BreakerChange>;
+  /** @param filter `per subject window after limit`, as in `docs/budgets.md` */
+  budgets(filter?: Readonly<Record<string, string>>): Promise<BudgetList>;
+  /** @param filter `after job_id limit` */
+  audit(filter?: Readonly<Record<string, string>>): Promise<AuditList>;
 }
 
 const defaultTimeoutMs = 90_000;
@@ -98,8 +143,20 @@ export function createClient({ url, apiKey, timeoutMs = defaultTimeoutMs }: Clie
         `/v1/jobs/${encodeURIComponent(id)}${options?.wait === undefined ? '' : `?wait=${encodeURIComponent(options.wait)}`}`,
       ),
     list: (filter = {}) => call('GET', `/v1/jobs?${new URLSearchParams(filter)}`),
+    estimate: (job) => call('POST', '/v1/jobs/estimate', job),
+    explain: (id) => call('GET', `/v1/jobs/${encodeURIComponent(id)}/explain`),
     cancel: (id) => call('POST', `/v1/jobs/${encodeURIComponent(id)}/cancel`),
-    retry: (id) => call('POST', `/v1/jobs/${encodeURIComponent(id)}/retry`),
+    retry: (id, { model } = {}) =>
+      call('POST', `/v1/jobs/${encodeURIComponent(id)}/retry`, model === undefined ? undefined : { model }),
+    act: (action) => call('POST', '/v1/jobs/actions', action),
+    approve: (id) => call('POST', `/v1/jobs/${encodeURIComponent(id)}/approve`),
+    refuse: (id, { reason } = {}) =>
+      call('POST', `/v1/jobs/${encodeURIComponent(id)}/refuse`, reason === undefined ? undefined : { reason }),
+    breakers: () => call('GET', '/admin/v1/breakers'),
+    changeBreaker: (target, action, { for: time } = {}) =>
+      call('POST', '/admin/v1/breakers', { target, action, ...(time === undefined ? {} : { for: time }) }),
+    budgets: (filter = {}) => call('GET', `/admin/v1/budgets?${new URLSearchParams(filter)}`),
+    audit: (filter = {}) => call('GET', `/admin/v1/audit?${new URLSearchParams(filter)}`),
     webhookSecret: async () => (await call<{ secret: string }>('GET', '/v1/webhook-endpoints/default')).secret,
   };
 }

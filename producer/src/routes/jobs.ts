@@ -1,26 +1,30 @@
 /** `/v1/jobs`: submit, read, list, cancel, retry. */
-import { credentialRefs } from '@waybill/shared/config/credential-refs.ts';
 import { parseDuration } from '@waybill/shared/domain/duration.ts';
 import { entryId, isId } from '@waybill/shared/domain/ids.ts';
-import { isFinal, type JobStatus, jobStatuses, splitTarget } from '@waybill/shared/domain/job.ts';
+import { isFinal, type JobStatus, jobStatuses } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
-import { requestNeeds, storedBody } from '@waybill/shared/routing/request-needs.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
-import { cancelJob, retryJob } from '@waybill/shared/store/job-end.ts';
-import { findJob, type JobRow, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
-import { type Request, type Response, Router } from 'express';
+import { startAgain } from '@waybill/shared/store/job-actions.ts';
+import { cancelJob } from '@waybill/shared/store/job-end.ts';
+import { findJob, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { ApiContext } from '../api-context.ts';
 import { callerOf, requireScope } from '../authentication.ts';
 import type { Answer } from '../enqueue.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
+import { parseRetry } from '../job-action-request.ts';
 import { toJobJson } from '../job-json.ts';
 import { onlyMethods } from '../methods.ts';
 import { jsonBody, readBody } from '../read-body.ts';
-import { chainFor, chooseRoute } from '../resolve-job.ts';
+import { createRouteAgain } from '../route-again.ts';
+import { routeHeaders } from '../route-headers.ts';
 import { strictQuery } from '../strict-query.ts';
+import { approve, refuse } from './approvals.ts';
+import { estimate, readOrWrite } from './estimate.ts';
+import { explain } from './explain.ts';
+import { actOnJobs } from './job-actions.ts';
 import { createJobStream } from './job-stream.ts';
-import { notBuilt } from './not-built.ts';
 
 const longestWaitMs = 60_000;
 const defaultLimit = 20;
@@ -36,7 +40,10 @@ export function jobsRouter(context: ApiContext): Router {
       const { tenantId } = callerOf(response);
       strictQuery(request, []);
       const body = jsonBody(request);
-      sendAnswer(response, await context.enqueue.one(tenantId, body, idempotencyKeyOf(request, tenantId, body)));
+      sendAnswer(
+        response,
+        await context.enqueue.one(callerOf(response), body, idempotencyKeyOf(request, tenantId, body)),
+      );
     })
     .get(read, (request, response) => list(request, response, context))
     .all(onlyMethods('GET', 'POST'));
@@ -46,11 +53,18 @@ export function jobsRouter(context: ApiContext): Router {
       const { tenantId } = callerOf(response);
       strictQuery(request, []);
       const body = jsonBody(request);
-      sendAnswer(response, await context.enqueue.many(tenantId, body, idempotencyKeyOf(request, tenantId, body)));
+      sendAnswer(
+        response,
+        await context.enqueue.many(callerOf(response), body, idempotencyKeyOf(request, tenantId, body)),
+      );
     })
     .all(onlyMethods('POST'));
   // Before `/:id`, which would take them for ids.
-  router.all(['/estimate', '/actions'], notBuilt);
+  router
+    .route('/actions')
+    .post(write, readBody, (request, response) => actOnJobs(request, response, context))
+    .all(onlyMethods('POST'));
+  addExplaining(router, read, context);
   router
     .route('/:id')
     .get(read, (request, response) => get(request, response, context))
@@ -68,9 +82,31 @@ export function jobsRouter(context: ApiContext): Router {
     .all(onlyMethods('POST'));
   router
     .route('/:id/retry')
-    .post(write, (request, response) => retry(request, response, context))
+    .post(write, readBody, (request, response) => retry(request, response, context))
     .all(onlyMethods('POST'));
+  for (const [path, act] of Object.entries({ approve, refuse }))
+    router
+      .route(`/:id/${path}`)
+      .post(write, readBody, (request, response) =>
+        act(() => view(request, response, context), request, response, context),
+      )
+      .all(onlyMethods('POST'));
   return router;
+}
+
+/** What would become of a job, and what became of one. */
+function addExplaining(router: Router, read: RequestHandler, context: ApiContext): void {
+  router
+    .route('/estimate')
+    .post(readOrWrite(context), readBody, (request, response) => estimate(request, response, context))
+    .all(onlyMethods('POST'));
+  router
+    .route('/:id/explain')
+    .get(read, async (request, response) => {
+      const found = await view(request, response, context);
+      await explain(found, await placeOf(found, context), request, response, context);
+    })
+    .all(onlyMethods('GET'));
 }
 
 function sendAnswer(response: Response, answer: Answer): void {
@@ -111,7 +147,10 @@ async function get(request: Request, response: Response, context: ApiContext): P
           waitMs,
           disconnected.signal,
         );
-  response.json(toJobJson(found ?? first, await placeOf(found ?? first, context)));
+  const last = found ?? first;
+  if (query.wait !== undefined && isFinal(last.job.status) && context.settings().hasRouteHeaders)
+    response.set(routeHeaders(last));
+  response.json(toJobJson(last, await placeOf(last, context)));
 }
 
 async function placeOf({ job }: JobView, { database, fleet }: ApiContext) {
@@ -183,12 +222,18 @@ async function cancel(request: Request, response: Response, context: ApiContext)
 }
 
 async function retry(request: Request, response: Response, context: ApiContext): Promise<void> {
-  const { database, coordination, settings } = context;
+  const { database, coordination } = context;
   strictQuery(request, []);
+  const model = isEmpty(request.body) ? null : parseRetry(jsonBody(request));
   const before = await view(request, response, context);
   const { tenant_id: tenantId, id } = before.job;
-  const again = await routeStored(before.job, context);
-  const job = await retryJob(database, tenantId, id, { ...again, configVersion: settings().version });
+  const route = await createRouteAgain(model, context);
+  const { request: stored } = await database.kysely
+    .selectFrom('waybill.payloads')
+    .select('request')
+    .where('job_id', '=', id)
+    .executeTakeFirstOrThrow();
+  const job = await startAgain(database, tenantId, id, route(before.job, stored));
   if (!job)
     throw new Problem(
       'not_retryable',
@@ -199,23 +244,5 @@ async function retry(request: Request, response: Response, context: ApiContext):
   response.status(202).json(toJobJson({ job, attempts: before.attempts, output: null }));
 }
 
-/** The route of a stored job as the configuration is now: what it required and excluded holds for its next run too. */
-async function routeStored(job: JobRow, { database, settings, fleet }: ApiContext) {
-  const { request } = await database.kysely
-    .selectFrom('waybill.payloads')
-    .select('request')
-    .where('job_id', '=', job.id)
-    .executeTakeFirstOrThrow();
-  const needs = {
-    ...requestNeeds(storedBody(job.endpoint, request)),
-    require: job.require,
-    excludeProviders: job.exclude_providers,
-  };
-  const { targets, target } = chooseRoute(needs, chainFor(job.requested_model, settings()), {
-    settings: settings(),
-    state: { ...(await fleet.read()), credentialsOf: credentialRefs },
-    turn: 0,
-    nowMs: Date.now(),
-  });
-  return { targets, target, provider: splitTarget(target).provider };
-}
+/** A body is optional here. */
+const isEmpty = (body: unknown): boolean => !Buffer.isBuffer(body) || body.length === 0;

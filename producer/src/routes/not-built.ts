@@ -3,9 +3,6 @@ import { Problem } from '@waybill/shared/domain/problem.ts';
 import { type RequestHandler, Router } from 'express';
 
 const laterPaths = [
-  '/v1/jobs/:id/explain',
-  '/v1/jobs/:id/approve',
-  '/v1/jobs/:id/refuse',
   '/v1/chat/completions',
   '/v1/embeddings',
   '/v1/models{/*rest}',
@@ -25,7 +22,7 @@ export function notBuiltRouter(): Router {
   return router;
 }
 
-export const notBuilt: RequestHandler = (request) => {
+const notBuilt: RequestHandler = (request) => {
   const path = `${request.baseUrl}${request.path}`;
   throw new Problem('not_supported_yet', `Cannot use ${path.slice(0, 100)}: this version does not have it yet`);
 };

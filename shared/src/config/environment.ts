@@ -18,26 +18,19 @@ const optional = <T extends z.ZodType>(schema: T) =>
 const flag = z
   .enum(['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'])
   .transform((text) => ['true', '1', 'yes', 'on'].includes(text));
-const refused = (why: string) =>
-  z.string().transform((_, context) => {
-    context.addIssue({
-      code: 'custom',
-      message: `is not supported yet; unset it (${why})`,
-      params: { code: 'not_supported_yet' },
-    });
-    return z.NEVER;
-  });
-
-/** Cloud providers are allowed: the only answer this version has. */
-const onOnly = z.string().transform((text, context): 'on' => {
+const onOff = z.string().transform((text, context): 'on' | 'off' => {
   if (['on', 'true', '1', 'yes'].includes(text)) return 'on';
-  context.addIssue({
-    code: 'custom',
-    message: 'is not supported yet; unset it (privacy filters come later)',
-    params: { code: 'not_supported_yet' },
-  });
+  if (['off', 'false', '0', 'no'].includes(text)) return 'off';
+  context.addIssue({ code: 'custom', message: 'expected "on" or "off"', params: { code: 'invalid_value' } });
   return z.NEVER;
 });
+
+/** Seconds, as a number or a duration. */
+const secondsSchema = (bounds: { min: number; max: number }) =>
+  z
+    .string()
+    .transform((text) => (/^[\d.]+$/.test(text) ? `${text}s` : text))
+    .pipe(durationSchema(bounds));
 
 const providerName = z.string().transform((name) => name.trim().toLowerCase().replaceAll('_', '-'));
 const providerList = z.string().transform((text) =>
@@ -109,7 +102,7 @@ const environmentSchema = z.object({
     z
       .string()
       .transform((text) => text.toLowerCase())
-      .pipe(onOnly),
+      .pipe(onOff),
   ),
   DATABASE_URL: optional(databaseUrl),
   REDIS_URL: optional(redisUrl),
@@ -118,19 +111,14 @@ const environmentSchema = z.object({
   LLM_PROVIDER_PRIORITY: optional(providerList),
   LLM_PROVIDER_TIMEOUTS: optional(firstByteByProvider),
   LLM_FALLBACK_MODE: optional(modeSchema),
-  LLM_PROVIDER_COOLDOWN_SEC: optional(refused('circuit breakers come later')),
+  LLM_PROVIDER_COOLDOWN_SEC: optional(secondsSchema({ min: 100, max: 3_600_000 })),
   OPENAI_BASE_URL: optional(z.url({ protocol: /^https?$/ })),
   GEMINI_API_URL: optional(z.string()),
   ENABLE_PROVIDER_SYSTEM: optional(flag),
   PRIMARY_PROVIDER: optional(providerName),
   SECONDARY_PROVIDER: optional(providerName),
   FALLBACK_PROVIDER: optional(providerName),
-  PROVIDER_TIMEOUT: optional(
-    z
-      .string()
-      .transform((text) => (/^[\d.]+$/.test(text) ? `${text}s` : text))
-      .pipe(durationSchema({ min: 100, max: 3_600_000 })),
-  ),
+  PROVIDER_TIMEOUT: optional(secondsSchema({ min: 100, max: 3_600_000 })),
   PROVIDER_RETRY_ATTEMPTS: optional(z.coerce.number().int().min(0).max(20)),
   PROVIDER_LOAD_BALANCE: optional(flag),
 });

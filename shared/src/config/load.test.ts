@@ -134,12 +134,12 @@ test.for<[string, NodeJS.ProcessEnv, LocalServer[], string]>([
 });
 
 test('a single fault is a problem of its own code and place', async () => {
-  const problem = await problemOf({ WAYBILL_CONFIG: fileWith('breaker: { window: 60s }') });
-  expect(problem).toMatchObject({ code: 'not_supported_yet', param: 'breaker' });
+  const problem = await problemOf({ WAYBILL_CONFIG: fileWith('retention: { jobs: 30d }') });
+  expect(problem).toMatchObject({ code: 'not_supported_yet', param: 'retention' });
 });
 
 test('several faults are one problem, a line each with its path', async () => {
-  const path = fileWith('providers: { "B B": {}, openai: { limits: { rpm: 5 } } }\nchain: {}\n');
+  const path = fileWith('providers: { "B B": {}, openai: { limits: { rpm: 0 } } }\nchain: {}\n');
   const problem = await problemOf({ WAYBILL_CONFIG: path });
   expect(problem).toMatchObject({ code: 'invalid_config', param: null });
   const [head, ...lines] = problem.message.split('\n');

@@ -1,7 +1,7 @@
 /** What is known of a provider's models: configured first, then the catalogue. */
 import type { Capability } from '../chat/capabilities.ts';
 import { knownModel } from '../providers/catalogue.ts';
-import type { EndpointSettings, ModelSettings, ProviderSettings } from './settings.ts';
+import type { EndpointSettings, ModelSettings, ProviderSettings, RateLimits } from './settings.ts';
 
 export interface KnownModelSettings extends ModelSettings {
   /** Capabilities it is known to lack. */
@@ -13,6 +13,7 @@ export function modelSettings(provider: ProviderSettings, model: string): KnownM
   const known = knownModel(provider.pricesAs ?? provider.preset, model);
   return {
     concurrency: configured?.concurrency ?? null,
+    limits: configured?.limits ?? {},
     contextWindow: configured?.contextWindow ?? known?.contextWindow ?? null,
     capabilities: configured?.capabilities ?? null,
     price: configured?.price ?? null,
@@ -38,6 +39,8 @@ export interface Place {
   readonly concurrency: number;
 }
 
+export const accountOfPlace = (id: string): string => id.split('@')[0] ?? id;
+
 /** A provider without credentials has one account. */
 export const soleAccount = 'default';
 
@@ -56,3 +59,9 @@ export function placesOf(provider: ProviderSettings, model: string): Place[] {
 /** Calls at once to a target over the fleet, all its places together. */
 export const concurrencyOf = (provider: ProviderSettings, model: string): number =>
   placesOf(provider, model).reduce((sum, place) => sum + place.concurrency, 0);
+
+/** The rates of a model at each account: its own, else the provider's. */
+export const rateLimitsOf = (provider: ProviderSettings, model: string): RateLimits => ({
+  ...provider.limits,
+  ...provider.models[model]?.limits,
+});

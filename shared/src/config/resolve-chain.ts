@@ -6,7 +6,7 @@ import { defaultModels } from '../providers/catalogue.ts';
 import { defaultBackoff, defaultMaxAttempts, defaultOnLimitMs, defaultSameTargetRetries } from './defaults.ts';
 import type { Environment } from './environment.ts';
 import type { ChainFile } from './schema.ts';
-import type { ChainSettings, ProviderSettings } from './settings.ts';
+import type { ChainSettings, ProviderSettings, ScoreWeights } from './settings.ts';
 
 export function checkTargets(
   chain: string,
@@ -30,11 +30,15 @@ export function checkTargets(
 }
 
 export function resolveChain(name: string, file: ChainFile): ChainSettings {
+  const items = file.targets.flat();
   return {
     name,
-    targets: file.targets.map(({ target }) => target),
-    params: Object.fromEntries(file.targets.map(({ target, params }) => [target, params])),
+    targets: items.map(({ target }) => target),
+    tiers: file.targets.map((tier) => tier.map(({ target }) => target)),
+    weights: Object.fromEntries(items.map(({ target, weight }) => [target, weight])),
+    params: Object.fromEntries(items.map(({ target, params }) => [target, params])),
     strategy: file.strategy ?? 'ordered',
+    score: scoreWeights(file.score),
     mode: file.mode ?? 'graceful',
     sameTargetRetries: file.same_target_retries ?? defaultSameTargetRetries,
     maxAttempts: file.max_attempts ?? defaultMaxAttempts,
@@ -55,14 +59,24 @@ export function resolveChain(name: string, file: ChainFile): ChainSettings {
       ...(file.timeouts?.idle === undefined ? {} : { idleMs: file.timeouts.idle }),
       ...(file.timeouts?.total === undefined ? {} : { totalMs: file.timeouts.total }),
     },
+    onUnavailable: file.on_unavailable ?? 'next',
     onLength: file.on_length ?? 'accept',
     resume: file.resume ?? 'restart',
+    lastResort: file.last_resort?.content ?? null,
   };
 }
 
+/** One that is named alone counts alone. */
+const scoreWeights = (file: ChainFile['score']): ScoreWeights =>
+  file === undefined
+    ? { cost: 1, latency: 1, reliability: 1 }
+    : { cost: file.cost ?? 0, latency: file.latency ?? 0, reliability: file.reliability ?? 0 };
+
 /** A chain for a request that names a target directly: that target alone, with the default policy. */
-export const chainOfTarget = (target: string): ChainSettings =>
-  resolveChain(target, { targets: [{ target, params: {} }] });
+export const chainOfTarget = (target: string): ChainSettings => resolveChain(target, { targets: [alone(target)] });
+
+/** A target as an item of a chain that says nothing more of it. */
+export const alone = (target: string): ChainFile['targets'][number] => [{ target, weight: 1, params: {} }];
 
 /** Providers in the order they were found: local first, then the presets' order, or as the environment asks. */
 export function defaultTargets(

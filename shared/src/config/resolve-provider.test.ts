@@ -227,7 +227,7 @@ describe('what differs of a server', () => {
 
 describe('what is known of a model', () => {
   const unknown = {
-    ...{ concurrency: null, contextWindow: null, capabilities: null, price: null },
+    ...{ concurrency: null, limits: {}, contextWindow: null, capabilities: null, price: null },
     ...{ servedAs: null, defaults: {}, lacks: [] },
   };
   const models = {

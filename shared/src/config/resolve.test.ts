@@ -154,6 +154,11 @@ test('a chain without settings has the defaults of the design', () => {
   expect(chainOf({})).toEqual({
     name: 'default',
     targets: ['openai/gpt-4.1-mini'],
+    tiers: [['openai/gpt-4.1-mini']],
+    weights: { 'openai/gpt-4.1-mini': 1 },
+    score: { cost: 1, latency: 1, reliability: 1 },
+    onUnavailable: 'next',
+    lastResort: null,
     params: { 'openai/gpt-4.1-mini': {} },
     strategy: 'ordered',
     mode: 'graceful',

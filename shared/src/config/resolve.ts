@@ -5,8 +5,11 @@ import { presetOf } from '../providers/presets.ts';
 import { Secret } from '../security/secret.ts';
 import { defaultHealth, defaultTimeouts, defaultWebhookTimeoutMs, localFirstByteMs } from './defaults.ts';
 import type { Environment } from './environment.ts';
-import { chainFromEnvironment, checkTargets, defaultTargets, resolveChain } from './resolve-chain.ts';
+import { neverMatches } from './never-matches.ts';
+import { alone, chainFromEnvironment, checkTargets, defaultTargets, resolveChain } from './resolve-chain.ts';
 import { resolveCredentials } from './resolve-credential.ts';
+import { noRateLimits, resolveLimits } from './resolve-limits.ts';
+import { resolvePolicy } from './resolve-policy.ts';
 import type { ConfigFile, ProviderFile } from './schema.ts';
 import type {
   ChainSettings,
@@ -34,7 +37,7 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
   for (const [name, chain] of Object.entries(file.chains ?? {})) {
     checkTargets(
       name,
-      chain.targets.map(({ target }) => target),
+      chain.targets.flat().map(({ target }) => target),
       Object.keys(file.providers ?? {}),
       faults,
     );
@@ -48,7 +51,7 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
     const targets = defaultTargets(providers, environment);
     if (targets.length > 0)
       chains.default = resolveChain('default', {
-        targets: targets.map((target) => ({ target, params: {} })),
+        targets: targets.map(alone),
         ...chainFromEnvironment(environment),
       });
   }
@@ -61,8 +64,10 @@ export function resolveSettings(file: ConfigFile, environment: Environment, note
     allowNetworks: file.webhooks?.allow_networks ?? [],
     timeoutMs: file.webhooks?.timeout ?? defaultWebhookTimeoutMs,
   };
-  const version = versionOf({ providers, chains, webhooks });
-  return { settings: { version, providers, chains, webhooks, notes: said }, faults };
+  const policy = resolvePolicy(file, environment, Object.keys(chains), faults);
+  const version = versionOf({ providers, chains, webhooks, policy });
+  said.push(...neverMatches({ providers, chains, ...policy, webhooks }));
+  return { settings: { version, providers, chains, ...policy, webhooks, notes: said }, faults };
 }
 
 /** Variables that shape the chain "default", when the file has one of its own. */
@@ -129,6 +134,7 @@ function resolveProvider(
     labels: [...new Set([...(isLocal ? ['local'] : []), ...(file.labels ?? [])])],
     isLocal,
     concurrency: file.limits?.concurrency ?? preset.concurrency,
+    limits: { ...noRateLimits, ...resolveLimits(file.limits) },
     timeouts,
     health: resolveHealth(file.health),
     quirks: { ...preset.quirks, ...file.quirks },
@@ -181,6 +187,7 @@ function resolveModel(entry: NonNullable<ProviderFile['models']>[string]): Model
   const { input_usd_per_million: input, output_usd_per_million: output } = entry;
   return {
     concurrency: entry.limits?.concurrency ?? null,
+    limits: resolveLimits(entry.limits),
     contextWindow: entry.context_window ?? null,
     capabilities: entry.capabilities ?? null,
     servedAs: entry.deployment ?? null,

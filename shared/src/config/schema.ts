@@ -12,8 +12,10 @@ import { durationSchema } from '../domain/duration.ts';
 import { failureKinds } from '../domain/failure.ts';
 import { parseUsd } from '../domain/money.ts';
 import { nearestHint, notSupportedYet, strictObject } from '../domain/strict-object.ts';
+import { detectorKinds } from '../privacy/detectors.ts';
 import { presetIds } from '../providers/presets.ts';
 import { quirksFileSchema } from '../providers/quirks.ts';
+import { budgetSubjects } from '../routing/budgets.ts';
 
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
@@ -83,14 +85,18 @@ const credentialSchema = strictObject({
 
 const concurrencySchema = z.int().min(1).max(300);
 
+/** null: no limit, also where the provider has one for its other models. */
+const rateSchema = z.int().min(1).max(1_000_000_000_000).nullable();
+
+/** For each account and model; `concurrency` for each address too. */
 const limitsSchema = strictObject({
   concurrency: concurrencySchema.optional(),
-  rpm: notSupportedYet('rpm'),
-  tpm: notSupportedYet('tpm'),
-  rpd: notSupportedYet('rpd'),
-  tpd: notSupportedYet('tpd'),
-  input_tpm: notSupportedYet('input_tpm'),
-  output_tpm: notSupportedYet('output_tpm'),
+  rpm: rateSchema.optional(),
+  tpm: rateSchema.optional(),
+  rpd: rateSchema.optional(),
+  tpd: rateSchema.optional(),
+  input_tpm: rateSchema.optional(),
+  output_tpm: rateSchema.optional(),
 });
 
 export const timeoutsSchema = strictObject({
@@ -171,54 +177,47 @@ const providerSchema = strictObject({
     'api_key is another form of credentials: give one of them',
   );
 
+export const strategies = ['ordered', 'cheapest', 'fastest', 'balanced', 'round_robin', 'scored'] as const;
+export const modes = ['graceful', 'immediate', 'manual'] as const;
+export const modeSchema = z.enum(modes);
+const share = z.number().min(0).max(1);
+
+const targetRule = {
+  error:
+    'a target is provider/model, such as "openai/gpt-4.1-mini", or an object with its "target", "weight" and "params"',
+};
+const chainTargetSchema = z
+  .union(
+    [
+      targetSchema,
+      strictObject({
+        target: targetSchema,
+        /** Of the targets it is balanced with. */
+        weight: z.number().min(0.01).max(1_000).optional(),
+        params: chatParamsSchema.optional(),
+      }),
+    ],
+    targetRule,
+  )
+  .transform((item) =>
+    typeof item === 'string'
+      ? { target: item, weight: 1, params: {} }
+      : { target: item.target, weight: item.weight ?? 1, params: item.params ?? {} },
+  );
+/** A list within the list is a tier: its targets are balanced, before the next item's turn. */
 const chainItemSchema = z
-  .union([
-    targetSchema,
-    strictObject({
-      target: targetSchema,
-      weight: notSupportedYet('weight', only(1)),
-      params: chatParamsSchema.optional(),
-    }),
-    z.array(z.unknown()).superRefine((_, context) => {
-      context.addIssue({
-        code: 'custom',
-        message: 'a tier (a list within the targets) is not supported yet',
-        params: { code: 'not_supported_yet' },
-      });
-    }),
-  ])
-  .transform((item) => {
-    if (typeof item === 'string') return { target: item, params: {} };
-    return Array.isArray(item) ? { target: '', params: {} } : { target: item.target, params: item.params ?? {} };
-  });
+  .union([chainTargetSchema, z.array(chainTargetSchema).min(1).max(16)], targetRule)
+  .transform((item) => (Array.isArray(item) ? item : [item]));
 
-const laterStrategies = ['cheapest', 'fastest', 'balanced', 'scored'];
-const oneOf = <const Built extends readonly [string, ...string[]]>(
-  name: string,
-  built: Built,
-  later: readonly string[],
-) =>
-  z.string().transform((value, context): Built[number] => {
-    if ((built as readonly string[]).includes(value)) return value;
-    const isLater = later.includes(value);
-    context.addIssue({
-      code: 'custom',
-      message: isLater
-        ? `${name} "${value}" is not supported yet; use ${built.join(' or ')}`
-        : `${name} must be ${built.join(' or ')}, received "${value.slice(0, 40)}"`,
-      params: { code: isLater ? 'not_supported_yet' : 'invalid_value' },
-    });
-    return z.NEVER;
-  });
-
-export const modeSchema = oneOf('mode', ['graceful', 'immediate'], ['manual']);
 const patience = z.union([z.literal('wait').transform(() => null), durationSchema()], {
   error: 'expected "wait", or a duration with a unit such as "30s"',
 });
 
 export const chainSchema = strictObject({
   targets: z.array(chainItemSchema).min(1).max(32),
-  strategy: oneOf('strategy', ['ordered', 'round_robin'], laterStrategies).optional(),
+  strategy: z.enum(strategies).optional(),
+  /** What `scored` weighs. */
+  score: strictObject({ cost: share.optional(), latency: share.optional(), reliability: share.optional() }).optional(),
   mode: modeSchema.optional(),
   same_target_retries: z.int().min(0).max(20).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
@@ -227,6 +226,8 @@ export const chainSchema = strictObject({
     normal: patience.optional(),
     bulk: patience.optional(),
   }).optional(),
+  /** Where a job goes whose target is not available: the next of the chain, or the cheapest that is left. */
+  on_unavailable: z.enum(['next', 'cheapest']).optional(),
   backoff: strictObject({
     initial: durationSchema({ min: 1, max: 600_000 }).optional(),
     factor: z.number().min(1).max(10).optional(),
@@ -245,7 +246,69 @@ export const chainSchema = strictObject({
   on_length: z.enum(['accept', 'fallback', 'fail']).optional(),
   /** What becomes of the text of a stream that broke: begin again, or hand it to the next target to go on from. */
   resume: z.enum(['restart', 'continue']).optional(),
-  last_resort: notSupportedYet('last_resort'),
+  /** What answers when no target did. */
+  last_resort: strictObject({ content: z.string().min(1).max(10_000) }).optional(),
+});
+
+/** A name that stands for the chain of a request's class. */
+const classifySchema = strictObject({
+  vision: chainIdSchema.optional(),
+  tools: chainIdSchema.optional(),
+  short: chainIdSchema.optional(),
+  long: chainIdSchema.optional(),
+  otherwise: chainIdSchema,
+  /** Estimated tokens of the input, from which on a request is long; below a tenth of it, it is short. */
+  long_from: z.int().min(10).max(10_000_000).optional(),
+});
+
+const breakerSchema = strictObject({
+  consecutive_failures: z.int().min(1).max(1_000).optional(),
+  failure_rate: z.number().min(0.01).max(1).optional(),
+  minimum_calls: z.int().min(1).max(100_000).optional(),
+  window: durationSchema({ min: 10_000, max: 600_000 }).optional(),
+  cooldown: durationSchema({ min: 100, max: 3_600_000 }).optional(),
+  max_cooldown: durationSchema({ min: 100, max: 86_400_000 }).optional(),
+  successes_to_close: z.int().min(1).max(100).optional(),
+  adaptive: z.boolean().optional(),
+  latency_spike: z.number().min(1.5).max(1_000).optional(),
+});
+
+const onOff = z.union([z.enum(['on', 'off']), z.boolean().transform((value) => (value ? 'on' : 'off'))]);
+const privacySchema = strictObject({
+  cloud: onOff.optional(),
+  detect: z.array(z.enum(detectorKinds)).max(16).optional(),
+  require: z.array(labelSchema).min(1).max(20).optional(),
+});
+
+const budgetSchema = strictObject({
+  per: z.enum(budgetSubjects),
+  /** The field of a job's metadata, where `per` is `metadata`. */
+  field: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, 'the field of a budget has 1 to 64 of A-Z a-z 0-9 _ . -')
+    .optional(),
+  /** Only these tenants, API keys, users, providers, models or values; without it, each of them. */
+  only: z.array(z.string().min(1).max(512)).min(1).max(1_000).optional(),
+  period: z.enum(['day', 'month']),
+  limit_usd: usdSchema.refine((nano) => nano > 0n, 'expected more than 0'),
+  alert_at: z.array(z.number().min(0.01).max(10)).max(10).optional(),
+  reserve: z.enum(['expected', 'max']).optional(),
+  on_exceeded: z.enum(['reject', 'local_only']).optional(),
+  on_unknown_price: z.enum(['reserve_max', 'block', 'allow']).optional(),
+}).refine(({ per, field }) => (per === 'metadata') === (field !== undefined), {
+  error: 'a budget per metadata needs "field", and only such a one takes it',
+});
+
+/** Part of ids and of the keys that budgets are counted under. */
+const tenantNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{1,60}$/, 'the name of a tenant has 1 to 60 of A-Z a-z 0-9 _ . -');
+const tenantSchema = strictObject({
+  weight: z.int().min(1).max(1_000).optional(),
+  /** What the model "default" means for it. */
+  chain: chainIdSchema.optional(),
+  require: z.array(labelSchema).max(20).optional(),
+  exclude_providers: z.array(providerIdSchema).max(20).optional(),
 });
 
 const networkSchema = z.string().refine((text) => ipaddr.isValidCIDR(text), 'expected a network such as "10.0.0.0/8"');
@@ -257,16 +320,13 @@ export const configSchema = strictObject({
     allow_networks: z.array(networkSchema).max(100).optional(),
     timeout: durationSchema({ min: 100, max: 60_000 }).optional(),
   }).optional(),
-  breaker: notSupportedYet('breaker', isEmpty),
-  privacy: notSupportedYet(
-    'privacy',
-    (value) => isEmpty(value) || only({ cloud: 'on' })(value) || only({ cloud: true })(value),
-  ),
-  budgets: notSupportedYet('budgets', isEmpty),
-  tenants: notSupportedYet(
-    'tenants',
-    (value) => isEmpty(value) || only({ default: { weight: 1 } })(value) || only({ default: {} })(value),
-  ),
+  classify: z.record(chainIdSchema, classifySchema, keyRule).optional(),
+  breaker: breakerSchema.optional(),
+  privacy: privacySchema.optional(),
+  budgets: z.array(budgetSchema).max(100).optional(),
+  tenants: z.record(tenantNameSchema, tenantSchema, keyRule).optional(),
+  /** Which target answered, after how many attempts and at what cost, as headers of calls that were waited for. */
+  api: strictObject({ route_headers: z.boolean().optional() }).optional(),
   retention: notSupportedYet('retention', isEmpty),
   telemetry: notSupportedYet('telemetry', (value) => isEmpty(value) || only({ capture_content: false })(value)),
 }).nullable();

@@ -4,13 +4,30 @@ import type { ChatParams } from '../chat/request.ts';
 import type { FailureAction, FailureKind } from '../domain/failure.ts';
 import type { Priority } from '../domain/job.ts';
 import type { ConfiguredPrice } from '../pricing/price.ts';
+import type { DetectorKind } from '../privacy/detectors.ts';
 import type { DialectName } from '../providers/dialect.ts';
 import type { Quirks } from '../providers/quirks.ts';
 import type { Timeouts } from '../providers/transport.ts';
+import type { BreakerPolicy } from '../routing/breaker.ts';
+import type { BudgetRule } from '../routing/budgets.ts';
 import type { Secret } from '../security/secret.ts';
+import type { modes, strategies } from './schema.ts';
+
+/** Per account and model; null: no limit. */
+export interface RateLimits {
+  readonly requestsPerMinute: number | null;
+  readonly requestsPerDay: number | null;
+  /** Input and output together. */
+  readonly tokensPerMinute: number | null;
+  readonly tokensPerDay: number | null;
+  readonly inputTokensPerMinute: number | null;
+  readonly outputTokensPerMinute: number | null;
+}
 
 export interface ModelSettings {
   readonly concurrency: number | null;
+  /** Those named for the model; the others are the provider's. */
+  readonly limits: Partial<RateLimits>;
   readonly contextWindow: number | null;
   /** null: unknown, which passes. */
   readonly capabilities: readonly Capability[] | null;
@@ -65,6 +82,7 @@ export interface ProviderSettings {
   readonly isLocal: boolean;
   /** Calls at once per model, over the fleet. */
   readonly concurrency: number;
+  readonly limits: RateLimits;
   readonly health: HealthSettings;
   readonly timeouts: Timeouts;
   readonly quirks: Quirks;
@@ -81,22 +99,67 @@ export interface BackoffSettings {
   readonly jitter: 'full' | 'none';
 }
 
+export type Strategy = (typeof strategies)[number];
+export type Mode = (typeof modes)[number];
+
+export interface ScoreWeights {
+  readonly cost: number;
+  readonly latency: number;
+  readonly reliability: number;
+}
+
 export interface ChainSettings {
   readonly name: string;
+  /** All of them, tier by tier. */
   readonly targets: readonly string[];
+  /** In the order of their turn; the targets of one tier share its turn. */
+  readonly tiers: readonly (readonly string[])[];
+  /** Of a target among those it is balanced with; 1 where none is named. */
+  readonly weights: Readonly<Record<string, number>>;
   /** What a target adds to the request, or puts in its place. */
   readonly params: Readonly<Record<string, ChatParams>>;
-  readonly strategy: 'ordered' | 'round_robin';
-  readonly mode: 'graceful' | 'immediate';
+  readonly strategy: Strategy;
+  readonly score: ScoreWeights;
+  readonly mode: Mode;
   readonly sameTargetRetries: number;
   readonly maxAttempts: number;
   /** How long a job waits for a limit before it falls back; null: for ever. */
   readonly onLimitMs: Readonly<Record<Priority, number | null>>;
+  readonly onUnavailable: 'next' | 'cheapest';
   readonly backoff: BackoffSettings;
   readonly on: Readonly<Partial<Record<FailureKind, FailureAction>>>;
   readonly timeouts: Partial<Timeouts>;
   readonly onLength: 'accept' | 'fallback' | 'fail';
   readonly resume: 'restart' | 'continue';
+  /** What answers when no target did; null: the job fails. */
+  readonly lastResort: string | null;
+}
+
+/** A name that stands for the chain of a request's class. */
+export interface Classifier {
+  readonly vision: string | null;
+  readonly tools: string | null;
+  readonly short: string | null;
+  readonly long: string | null;
+  readonly otherwise: string;
+  /** Estimated tokens of input. */
+  readonly longFrom: number;
+}
+
+export interface PrivacySettings {
+  /** False: only targets with the label `local` are called. */
+  readonly isCloudOn: boolean;
+  readonly detect: readonly DetectorKind[];
+  /** Labels that a request in which something was found requires. */
+  readonly require: readonly string[];
+}
+
+export interface TenantSettings {
+  readonly weight: number;
+  /** What the model `default` means for it; null: the chain of that name. */
+  readonly chain: string | null;
+  readonly require: readonly string[];
+  readonly excludeProviders: readonly string[];
 }
 
 export interface Settings {
@@ -104,6 +167,14 @@ export interface Settings {
   readonly version: string;
   readonly providers: Readonly<Record<string, ProviderSettings>>;
   readonly chains: Readonly<Record<string, ChainSettings>>;
+  readonly classifiers: Readonly<Record<string, Classifier>>;
+  readonly breaker: BreakerPolicy;
+  readonly privacy: PrivacySettings;
+  readonly budgets: readonly BudgetRule[];
+  /** By name; the id of a tenant is `ten_` and its name. */
+  readonly tenants: Readonly<Record<string, TenantSettings>>;
+  /** Calls that were waited for are answered with the target, the attempts and the cost as headers. */
+  readonly hasRouteHeaders: boolean;
   readonly webhooks: { readonly allowNetworks: readonly string[]; readonly timeoutMs: number };
   /** Things worth saying at start: presets left out, variables that had no effect. */
   readonly notes: readonly string[];

@@ -6,12 +6,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rateLimitsOf } from '../config/model-settings.ts';
+import type { Settings } from '../config/settings.ts';
+import { splitTarget } from '../domain/job.ts';
 import { type QueueBackend, webhookQueueName } from '../queue/queue.ts';
+import { amountOf, type RateLimit, rateLimits } from '../routing/limits.ts';
 import type { Database } from '../store/database.ts';
 import { returnQueuedDeliveries } from '../store/deliveries.ts';
-import { openPermits, readEpoch, returnDispatched, swapEpoch } from '../store/epochs.ts';
+import { openPermits, readEpoch, returnDispatched, type SpentRow, spentLately, swapEpoch } from '../store/epochs.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Coordination } from './coordination.ts';
+import type { Coordination, SpentRate } from './coordination.ts';
 
 const waitForOtherMs = 5_000;
 const pollMs = 100;
@@ -30,6 +34,8 @@ export interface EpochsOptions {
   readonly coordination: Coordination;
   readonly queues: QueueBackend;
   readonly logger: Logger;
+  /** For the rates that are rebuilt. */
+  readonly settings: () => Settings;
 }
 
 export function createEpochs(options: EpochsOptions): Epochs {
@@ -87,11 +93,12 @@ async function agreeOnEpoch(provider: string, options: EpochsOptions): Promise<s
 async function rebuild(
   provider: string,
   epoch: string,
-  { database, coordination, queues, logger }: EpochsOptions,
+  { database, coordination, queues, logger, settings }: EpochsOptions,
 ): Promise<void> {
   const permits = await openPermits(database, provider);
+  const spent = await spentRates(provider, settings(), database);
   const returned = queues.isRebuiltWithEpoch ? await restoreQueue(provider, database, queues) : 0;
-  await coordination.restore(provider, epoch, permits);
+  await coordination.restore(provider, epoch, permits, spent);
   const counts = { provider, permits: permits.length, jobs: returned };
   if (permits.length + returned > 0)
     logger.warn(counts, 'the coordination store had lost its state of a provider: rebuilt it');
@@ -103,3 +110,38 @@ async function restoreQueue(name: string, database: Database, queues: QueueBacke
   await queues.queue(name).writeSettings();
   return name === webhookQueueName ? returnQueuedDeliveries(database) : returnDispatched(database, name);
 }
+
+/** The windows of a provider's accounts, from what was called lately; a day's only where a day is limited. */
+async function spentRates(name: string, settings: Settings, database: Database): Promise<SpentRate[]> {
+  const provider = settings.providers[name];
+  if (!provider) return [];
+  const limitsOf = (target: string) => rateLimits(rateLimitsOf(provider, splitTarget(target).model));
+  const configured = [
+    rateLimits(provider.limits),
+    ...Object.keys(provider.models).map((model) => limitsOf(`${name}/${model}`)),
+  ].flat();
+  const windows = new Map(configured.map((limit) => [limit.slotMs, limit.slotMs * limit.slots]));
+  const spent: SpentRate[] = [];
+  for (const [slotMs, sinceMs] of windows) {
+    const rows = await spentLately(database, name, sinceMs, slotMs);
+    for (const own of Map.groupBy(rows, ({ target, account }) => `${target} ${account}`).values())
+      spent.push(...spentOf(own, (target) => limitsOf(target).filter((limit) => limit.slotMs === slotMs)));
+  }
+  return spent;
+}
+
+/** @param rows of one target and account */
+function spentOf(rows: readonly SpentRow[], limitsOf: (target: string) => readonly RateLimit[]): SpentRate[] {
+  const [first] = rows;
+  if (!first) return [];
+  const { target, account } = first;
+  return limitsOf(target).map((limit) => ({
+    target,
+    account,
+    limit,
+    slots: new Map(rows.map((row) => [row.slot, amountIn(limit, row)])),
+  }));
+}
+
+const amountIn = ({ unit }: RateLimit, { requests, input_tokens, output_tokens }: SpentRow): number =>
+  unit === 'requests' ? requests : amountOf(unit, { inputTokens: input_tokens, outputTokens: output_tokens });

@@ -2,7 +2,12 @@ import { expect, test } from 'vitest';
 import type { FleetState } from './coordination.ts';
 import { createFleetView, type FleetKnowledge } from './fleet-view.ts';
 
-const stateOf = (n: number): FleetState => ({ throughput: new Map([['p/m', n]]), pauses: new Map() });
+const stateOf = (n: number): FleetState => ({
+  throughput: new Map([['p/m', n]]),
+  pauses: new Map(),
+  breakers: new Map(),
+  usual: new Map(),
+});
 const noSwitches: ReadonlyMap<string, boolean> = new Map();
 const noWindows: ReadonlyMap<string, number> = new Map();
 const known = (n: number, more: Partial<FleetKnowledge> = {}): FleetKnowledge => ({

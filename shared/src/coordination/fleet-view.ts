@@ -17,6 +17,8 @@ const retryMs = 5_000;
 const nothingKnown: FleetKnowledge = {
   throughput: new Map(),
   pauses: new Map(),
+  breakers: new Map(),
+  usual: new Map(),
   switches: new Map(),
   windows: new Map(),
 };

@@ -1,9 +1,13 @@
 /** The permits of the calls this process has under way: only these are renewed, so that a lost one can expire. */
-import type { HeldPermit } from './coordination.ts';
+import type { HeldPermit as Permit } from './coordination.ts';
+
+interface HeldPermit extends Permit {
+  readonly isProbe?: boolean;
+}
 
 export interface HeldPermits {
   add(permit: HeldPermit): void;
-  remove(permit: HeldPermit): void;
+  remove(permit: Permit): void;
   clear(): void;
   /** By provider. */
   byProvider(): ReadonlyMap<string, readonly HeldPermit[]>;

@@ -12,6 +12,8 @@ const signalSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('final'), jobId: z.string() }),
   z.object({ type: z.literal('work') }),
   z.object({ type: z.literal('permit_freed'), target: z.string() }),
+  z.object({ type: z.literal('breaker_changed'), target: z.string() }),
+  z.object({ type: z.literal('budget_freed') }),
   z.object({ type: z.literal('configuration_changed'), version: z.string() }),
 ]);
 const packetSchema = z.object({ from: z.string(), signals: z.array(z.unknown()) });

@@ -11,6 +11,9 @@ export interface AttemptRecord {
   readonly status: AttemptStatus;
   readonly failure: FailureKind | null;
   readonly endedAtMs: number | null;
-  /** When the provider said to come back, or the backoff ended; set for waiting kinds. */
+  /**
+   * When the target may be called again: for kinds that wait or pause, or where retries were left; null: it is tried for
+   * the run.
+   */
   readonly retryAtMs: number | null;
 }

@@ -27,6 +27,21 @@ export const waitingReasons = [
 ] as const;
 export type WaitingReason = (typeof waitingReasons)[number];
 
+/** What was decided about a job, for whoever asks why. */
+export const decisionKinds = [
+  'routed',
+  'fall_back',
+  'wait',
+  'retry',
+  'park',
+  'approve',
+  'refuse',
+  'fail',
+  'pause',
+  'resume',
+] as const;
+export type DecisionKind = (typeof decisionKinds)[number];
+
 /** Dispatch order: interactive before normal before bulk. The number is stored and is the queue's priority. */
 export const priorities = ['interactive', 'normal', 'bulk'] as const;
 export type Priority = (typeof priorities)[number];

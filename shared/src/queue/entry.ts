@@ -12,7 +12,10 @@ export const entrySchema = z.object({
   target: z.string(),
   tenant: z.string(),
   chain: z.string().nullable(),
+  /** Estimated tokens, input and output. */
   estimate: z.int(),
+  /** The part of them that is output. */
+  output: z.int().catch(0),
   /** The number the next attempt will have. */
   attempt: z.int(),
   /** Why this entry exists: `submitted`, `backoff`, `rate_limit`, `fallback`, `recovery` … */

@@ -13,6 +13,7 @@ export interface DispatchedRow {
   readonly chain: string | null;
   readonly priority: number;
   readonly estimated_tokens: number;
+  readonly estimated_output: number;
   readonly traceparent: string | null;
 }
 
@@ -40,6 +41,7 @@ function toItem(row: DispatchedRow, reason: string, delayMs: number): QueueItem<
       tenant: row.tenant_id,
       chain: row.chain,
       estimate: row.estimated_tokens,
+      output: row.estimated_output,
       attempt: row.attempt + 1,
       reason,
       traceparent: row.traceparent,

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { noRateLimits } from '../config/resolve-limits.ts';
 import { candidates, type JobNeeds, type TargetFacts } from './candidates.ts';
+import { rateLimits } from './limits.ts';
 
 const untilMs = 1_000_001;
 const facts: TargetFacts = {
@@ -9,11 +11,14 @@ const facts: TargetFacts = {
   capabilities: ['tools', 'vision'],
   lacks: [],
   contextWindow: 8_000,
+  limits: rateLimits({ ...noRateLimits, requestsPerMinute: 1, tokensPerMinute: 2_000, outputTokensPerMinute: 300 }),
+  breaker: null,
   closed: null,
 };
 const needs: JobNeeds = {
   capabilities: ['tools'],
   windowTokens: 1_000,
+  size: { inputTokens: 900, outputTokens: 100 },
   require: ['eu'],
   excludeProviders: ['groq'],
 };
@@ -31,6 +36,12 @@ describe('a target is eligible', () => {
     ['when the job requires no label of one that has none', { needs: { require: [] }, facts: { labels: [] } }],
     ['when nothing is known that must fit its window', { needs: { windowTokens: 0 }, facts: { contextWindow: 1 } }],
     ['when it lacks what the job does not need', { facts: { lacks: ['logprobs'] } }],
+    ['when the request is as large as its limits', { needs: { size: { inputTokens: 1_700, outputTokens: 300 } } }],
+    [
+      'when it has no limits',
+      { needs: { size: { inputTokens: 9_000_000, outputTokens: 9_000_000 } }, facts: { limits: [] } },
+    ],
+    ['when a probe finds out whether it is well again', { facts: { breaker: { kind: 'half_open' } } }],
   ])('%s', ([, change]) => {
     expect(standing(change)).toEqual({ target: 'openai/gpt', kind: 'eligible' });
   });
@@ -66,6 +77,24 @@ describe('a target is skipped', () => {
       'context_window',
       'about 8001 tokens do not fit into 8000',
     ],
+    [
+      'when the request is one token larger than a limit of its accounts',
+      { needs: { size: { inputTokens: 1_900, outputTokens: 101 } } },
+      'exceeds_limit',
+      'about 2001 tokens exceed its limit of 2000 (tpm)',
+    ],
+    [
+      'when its output alone is larger than a limit',
+      { needs: { size: { inputTokens: 0, outputTokens: 301 } } },
+      'exceeds_limit',
+      'about 301 output tokens exceed its limit of 300 (output_tpm)',
+    ],
+    [
+      'when its breaker was opened until somebody closes it',
+      { facts: { breaker: { kind: 'open', untilMs: null } } },
+      'breaker',
+      'its breaker is open',
+    ],
   ])('%s', ([, change, reason, detail]) => {
     expect(standing(change)).toEqual({ target: 'openai/gpt', kind: 'skipped', reason, detail, untilMs: null });
   });
@@ -93,6 +122,17 @@ describe('a target is skipped', () => {
     ],
   ])('%s', ([, closed, expected]) => {
     expect(standing({ facts: { closed } })).toMatchObject({ target: 'openai/gpt', kind: 'skipped', ...expected });
+  });
+
+  test('when its breaker is open, until a probe may be made', () => {
+    const change = { facts: { breaker: { kind: 'open', untilMs } as const } };
+    expect(standing(change)).toMatchObject({ kind: 'skipped', reason: 'breaker', untilMs });
+  });
+
+  test('for a pause before its breaker', () => {
+    const closed = { why: 'paused', untilMs: untilMs + 1 } as const;
+    const change = { facts: { closed, breaker: { kind: 'open', untilMs } as const } };
+    expect(standing(change)).toMatchObject({ reason: 'paused', untilMs: untilMs + 1 });
   });
 
   test('for a reason that lasts before one that ends, so that nobody waits in vain', () => {

@@ -5,6 +5,7 @@
  */
 import type { Capability } from '../chat/capabilities.ts';
 import { splitTarget } from '../domain/job.ts';
+import { amountOf, type CallSize, exceededBy, type RateLimit, type RateUnit } from './limits.ts';
 
 export interface TargetFacts {
   readonly isConfigured: boolean;
@@ -14,6 +15,10 @@ export interface TargetFacts {
   readonly capabilities: readonly Capability[] | null;
   readonly lacks: readonly Capability[];
   readonly contextWindow: number | null;
+  /** Of each of its accounts. */
+  readonly limits: readonly RateLimit[];
+  /** No call, or no more than the one that finds out whether it is well again. */
+  readonly breaker: { readonly kind: 'open'; readonly untilMs: number | null } | { readonly kind: 'half_open' } | null;
   /** No place to call it at; `untilMs` null: until somebody does something. null: open. */
   readonly closed: { readonly why: ClosedWhy; readonly untilMs: number | null } | null;
 }
@@ -22,6 +27,7 @@ export interface JobNeeds {
   readonly capabilities: readonly Capability[];
   /** What must fit into the context window at once; 0: nothing that is known. */
   readonly windowTokens: number;
+  readonly size: CallSize;
   readonly require: readonly string[];
   readonly excludeProviders: readonly string[];
 }
@@ -33,6 +39,8 @@ export type SkipReason =
   | 'excluded'
   | 'capability'
   | 'context_window'
+  | 'exceeds_limit'
+  | 'breaker'
   | ClosedWhy;
 
 /** `limited`: nothing but limits, which end by themselves. */
@@ -65,6 +73,13 @@ const closedDetail: Readonly<Record<ClosedWhy, string>> = {
   credentials_exhausted: 'no credential may be used',
 };
 
+const unitWords: Readonly<Record<RateUnit, string>> = {
+  requests: 'requests',
+  tokens: 'tokens',
+  input: 'input tokens',
+  output: 'output tokens',
+};
+
 type Skip = { reason: SkipReason; detail: string; untilMs: number | null };
 const skipped = (reason: SkipReason, detail: string, untilMs: number | null = null): Skip => ({
   reason,
@@ -87,5 +102,11 @@ function skipReason(target: string, needs: JobNeeds, facts: TargetFacts): Skip |
   if (facts.contextWindow !== null && needs.windowTokens > facts.contextWindow) {
     return skipped('context_window', `about ${needs.windowTokens} tokens do not fit into ${facts.contextWindow}`);
   }
-  return facts.closed === null ? null : skipped(facts.closed.why, closedDetail[facts.closed.why], facts.closed.untilMs);
+  const exceeded = exceededBy(facts.limits, needs.size);
+  if (exceeded !== null) {
+    const detail = `about ${amountOf(exceeded.unit, needs.size)} ${unitWords[exceeded.unit]} exceed its limit of ${exceeded.limit} (${exceeded.name})`;
+    return skipped('exceeds_limit', detail);
+  }
+  if (facts.closed !== null) return skipped(facts.closed.why, closedDetail[facts.closed.why], facts.closed.untilMs);
+  return facts.breaker?.kind === 'open' ? skipped('breaker', 'its breaker is open', facts.breaker.untilMs) : null;
 }

@@ -27,6 +27,7 @@ const decided = (kind: FailureKind, { failure, ...more }: Change = {}) =>
     deadlineAtMs: nowMs + 3_600_000,
     random: 0,
     isOpenElsewhere: false,
+    retryInMs: 0,
     action: null,
     ...more,
   });

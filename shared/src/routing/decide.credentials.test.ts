@@ -33,6 +33,7 @@ const decided = (kind: FailureKind, { policy: changed, ...more }: Change = {}) =
     deadlineAtMs: nowMs + 3_600_000,
     random: 0,
     isOpenElsewhere: true,
+    retryInMs: 0,
     action: null,
     ...more,
   });
@@ -83,7 +84,12 @@ describe('another credential of the same target', () => {
     expect(decided('billing', { policy: { on } })).toEqual({ kind: 'fail', error: 'billing' });
   });
 
-  test('is tried however many attempts were made: being refused does not count', () => {
-    expect(decided('auth', { policy: { maxAttempts: 1 }, history: failedTimes(3, 'server_error') })).toEqual(switched);
+  test('is tried however often one was refused: that does not count', () => {
+    expect(decided('auth', { policy: { maxAttempts: 1 }, history: failedTimes(3, 'billing') })).toEqual(switched);
+  });
+
+  test('is not tried when there are no attempts left', () => {
+    const change = { policy: { maxAttempts: 3 }, history: failedTimes(3, 'server_error') };
+    expect(decided('auth', change)).toEqual({ kind: 'fail', error: 'attempts_exhausted' });
   });
 });

@@ -36,6 +36,7 @@ function decideAfter(kind: FailureKind, mode: DecidePolicy['mode'], failedBefore
     deadlineAtMs: nowMs + 86_400_000,
     random: 0,
     isOpenElsewhere: false,
+    retryInMs: 0,
     action: null,
   });
 }
@@ -43,6 +44,7 @@ function decideAfter(kind: FailureKind, mode: DecidePolicy['mode'], failedBefore
 function inWords(decision: Decision): string {
   if (decision.kind === 'succeed') return 'succeed';
   if (decision.kind === 'fail') return `fail ${decision.error}`;
+  if (decision.kind === 'park') return `park ${decision.target}`;
   return `${decision.kind} ${decision.target} after ${decision.delayMs}`;
 }
 

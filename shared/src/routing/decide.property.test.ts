@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import { type Failure, type FailureAction, type FailureKind, failureKinds, failureRule } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
-import { type DecidePolicy, type Decision, decide } from './decide.ts';
+import { comesBackAtMs, type DecidePolicy, type Decision, decide } from './decide.ts';
 
 interface Step {
   readonly kind: FailureKind;
@@ -16,6 +16,8 @@ interface Step {
   readonly random: number;
   /** The provider said that asking it again is of no use. */
   readonly isFinalHere: boolean;
+  /** Of the provider's budget of retries. */
+  readonly retryInMs: number;
 }
 interface World {
   readonly policy: DecidePolicy;
@@ -51,25 +53,27 @@ function simulate(world: World): { moments: Moment[]; isOver: boolean } {
   let current = 'p0/m';
   for (let n = 1; n <= mostSteps && nowMs < deadlineMs; n += 1) {
     const step = steps[n % steps.length] as Step;
-    const { kind, retryAfterMs, random } = step;
+    const { kind, retryAfterMs, retryInMs, random } = step;
     nowMs += step.durationMs;
     const candidates = targets.map((target, index) => {
       const untilMs = Math.max(paused.get(target) ?? 0, accounts.closedUntilMs(target, nowMs));
       return standingOf(target, world.barred[index] === true, untilMs, nowMs);
     });
     const isOpenElsewhere = accounts.refuse(current, step, nowMs);
-    const decision = decide({
+    const input = {
       failure: failureOf(step),
-      ...{ target: current, policy, candidates, nowMs, random, isOpenElsewhere, action: null },
+      ...{ target: current, policy, candidates, nowMs, random, isOpenElsewhere, retryInMs, action: null },
       ...{ history: [...history], deadlineAtMs: deadlineMs },
-    });
+    };
+    const decision = decide(input);
     moments.push({ nowMs, current, candidates, history: [...history], step, isOpenElsewhere, decision });
-    history.push(endOf({ n, target: current, kind, retryAfterMs, decision, nowMs }));
+    const retryAtMs = comesBackAtMs(input, decision);
+    history.push({ n, target: current, status: 'failed', failure: kind, endedAtMs: nowMs, retryAtMs });
     if (decision.kind === 'fail' || decision.kind === 'succeed') return { moments, isOver: true };
     const { pause } = failureRule(kind);
     if (pause && !(world.accountCount > 1 && ofCredential.has(kind)))
       paused.set(current, nowMs + Math.max(pause.ms, retryAfterMs ?? 0));
-    nowMs += decision.delayMs;
+    nowMs += decision.kind === 'park' ? 0 : decision.delayMs;
     current = decision.target;
   }
   return { moments, isOver: nowMs >= deadlineMs };
@@ -106,24 +110,11 @@ function standingOf(target: string, isBarred: boolean, untilMs: number, nowMs: n
   return { target, kind: 'skipped', reason, detail: 'a detail', untilMs: isBarred ? null : untilMs };
 }
 
-function endOf(
-  attempt: Pick<Step, 'kind' | 'retryAfterMs'> & { n: number; target: string; decision: Decision; nowMs: number },
-) {
-  const { n, target, kind, retryAfterMs, decision, nowMs } = attempt;
-  const rule = failureRule(kind);
-  const delayMs = decision.kind === 'retry' ? decision.delayMs : 0;
-  const retryAtMs = nowMs + Math.max(retryAfterMs ?? 0, rule.pause?.ms ?? 0, delayMs);
-  return {
-    ...{ n, target, status: 'failed' as const, failure: kind, endedAtMs: nowMs },
-    retryAtMs: rule.waiting || rule.pause ? retryAtMs : null,
-  };
-}
-
 const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const kinds = fc.constantFrom(...failureKinds);
 const actions = fc.constantFrom<FailureAction>('retry', 'fallback', 'fail');
 const policies: fc.Arbitrary<DecidePolicy> = fc.record({
-  mode: fc.constantFrom('graceful', 'immediate'),
+  mode: fc.constantFrom('graceful', 'immediate', 'manual'),
   sameTargetRetries: fc.nat(5),
   maxAttempts: fc.integer({ min: 1, max: 12 }),
   onLimitMs: fc.option(fc.nat(120_000)),
@@ -141,6 +132,7 @@ const steps: fc.Arbitrary<Step> = fc.record({
   durationMs: fc.integer({ min: 200, max: 20_000 }),
   random: randoms,
   isFinalHere: fc.boolean(),
+  retryInMs: fc.oneof(fc.constant(0), fc.nat(20_000)),
 });
 const worlds: fc.Arbitrary<World> = fc.record({
   policy: policies,
@@ -152,7 +144,14 @@ const worlds: fc.Arbitrary<World> = fc.record({
 });
 
 const countsAsAttempt = ({ failure }: AttemptRecord) => failure !== null && failureRule(failure).counts;
-const isOverForRun = (kind: FailureKind) => !failureRule(kind).waiting && failureRule(kind).pause === null;
+/** It fell back at once there, or has used up its retries. */
+function isOverForRun({ step, current, history }: Moment, { on, mode, sameTargetRetries }: DecidePolicy): boolean {
+  const { action, waiting, pause, retries } = failureRule(step.kind);
+  if (waiting || pause !== null) return false;
+  const isRetried = (on[step.kind] ?? action) === 'retry' && mode !== 'immediate' && !step.isFinalHere;
+  const used = history.filter(({ target, failure }) => target === current && failure && !failureRule(failure).waiting);
+  return !isRetried || used.length >= Math.min(sameTargetRetries, retries ?? sameTargetRetries);
+}
 
 describe('a simulated run', () => {
   const always = (title: string, check: (world: World) => void) =>
@@ -171,7 +170,7 @@ describe('a simulated run', () => {
 
   always('never delays into the past, nor past the deadline', (world) => {
     for (const { decision, nowMs } of simulate(world).moments) {
-      if (decision.kind === 'succeed' || decision.kind === 'fail' || decision.delayMs === 0) continue;
+      if (!('delayMs' in decision) || decision.delayMs === 0) continue;
       expect(decision.delayMs).toBeGreaterThan(0);
       expect(nowMs + decision.delayMs).toBeLessThan(world.deadlineMs);
     }
@@ -182,17 +181,21 @@ describe('a simulated run', () => {
       if (decision.kind === 'succeed' || decision.kind === 'fail') continue;
       const candidate = candidates.find(({ target }) => target === decision.target);
       if (candidate?.kind !== 'skipped') continue;
-      expect(decision.kind).toBe('wait');
       expect(candidate.untilMs).not.toBeNull();
+      if (decision.kind === 'park') continue;
+      expect(decision.kind).toBe('wait');
       expect(nowMs + decision.delayMs).toBeGreaterThanOrEqual(candidate.untilMs ?? Number.NaN);
     }
   });
 
   always('never returns to a target that was tried', (world) => {
-    for (const { decision, current, history } of simulate(world).moments) {
+    const last = new Map<string, Moment>();
+    for (const moment of simulate(world).moments) {
+      const { decision, current } = moment;
+      last.set(current, moment);
       if (decision.kind === 'succeed' || decision.kind === 'fail' || decision.target === current) continue;
-      const last = history.findLast(({ target }) => target === decision.target)?.failure ?? null;
-      expect(last !== null && isOverForRun(last)).toBe(false);
+      const there = last.get(decision.target);
+      expect(there !== undefined && isOverForRun(there, world.policy)).toBe(false);
     }
   });
 
@@ -202,7 +205,8 @@ describe('a simulated run', () => {
       if (decision.kind !== 'retry' || decision.waiting !== 'rate_limit' || decision.delayMs > 0) continue;
       if (failureRule(step.kind).waiting) continue; // A limit may end at once.
       expect(isOpenElsewhere && ofCredential.has(step.kind)).toBe(true);
-      expect([world.policy.mode, world.policy.on[step.kind]]).toEqual(['graceful', undefined]);
+      expect(world.policy.mode).not.toBe('immediate');
+      expect(world.policy.on[step.kind]).toBeUndefined();
       switches.set(current, (switches.get(current) ?? 0) + 1);
     }
     expect(Math.max(0, ...switches.values())).toBeLessThanOrEqual(32);
@@ -211,6 +215,15 @@ describe('a simulated run', () => {
   always('does not ask again where the provider said that it is of no use', (world) => {
     for (const { decision, step, isOpenElsewhere } of simulate(world).moments)
       if (step.isFinalHere && decision.kind === 'retry') expect(isOpenElsewhere && decision.delayMs === 0).toBe(true);
+  });
+
+  always('asks somebody before each fallback in manual mode, and in no other', (world) => {
+    const { mode } = world.policy;
+    for (const { decision, current } of simulate(world).moments) {
+      if (decision.kind === 'park') expect(mode).toBe('manual');
+      if (mode !== 'manual' || decision.kind === 'succeed' || decision.kind === 'fail') continue;
+      if (decision.target !== current) expect(decision.kind).toBe('park');
+    }
   });
 
   always('falls back to another target only', (world) => {
@@ -233,7 +246,13 @@ describe('limits without a named end', () => {
       fc.property(limits, counts, several, (change, targetCount, accountCount) => {
         const backoff = { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'full' } as const;
         const policy = { ...change, sameTargetRetries: 3, maxAttempts: 10, backoff, on: {} } as const;
-        const call = { kind: 'rate_limit', retryAfterMs: null, durationMs: 1, isFinalHere: false } as const;
+        const call = {
+          kind: 'rate_limit',
+          retryAfterMs: null,
+          durationMs: 1,
+          isFinalHere: false,
+          retryInMs: 0,
+        } as const;
         const steps = [{ ...call, random: 0.5 }];
         const { moments } = simulate({ policy, targetCount, accountCount, barred: [], deadlineMs: 600_000, steps });
         // With 0.5 the n-th wait is half of 1, 2, 4 … 60 s: about 25 calls of one target in ten minutes; and each

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import type { Failure, FailureKind } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
-import { type DecideInput, type DecidePolicy, decide, decideRefusal } from './decide.ts';
+import { type DecideInput, type DecidePolicy, decide } from './decide.ts';
 
 const nowMs = 10_000_000;
 const hourMs = 3_600_000;
@@ -52,6 +52,7 @@ function decided({ kind = 'overloaded', failure, policy: changed, ...more }: Cha
     deadlineAtMs: nowMs + 24 * hourMs,
     random: 0.5,
     isOpenElsewhere: false,
+    retryInMs: 0,
     action: null,
     ...more,
   });
@@ -220,8 +221,8 @@ describe('a limit', () => {
     ],
     [
       'never uses up the attempts',
-      { ...limit, history: past(overloadedOnA, limitOnA), policy: { maxAttempts: 1 } },
-      retryIn(2_000, 'rate_limit'),
+      { ...limit, history: past(overloadedOnA, limitOnA, limitOnA), policy: { maxAttempts: 2 } },
+      retryIn(4_000, 'rate_limit'),
     ],
   ])('%s', ([, change, expected]) => {
     expect(decided(change)).toEqual(expected);
@@ -335,9 +336,14 @@ describe('the attempts of a run', () => {
       retryIn(500),
     ],
     [
-      'are not asked for by a failure that does not count',
-      { kind: 'unsupported_feature', history: two, policy: { maxAttempts: 2 } },
+      'are not used up by a failure that does not count',
+      { kind: 'unsupported_feature', history: two, policy: { maxAttempts: 3 } },
       fallBackTo('b/1', 500),
+    ],
+    [
+      'end the job after such a failure too: the next call could be one too many',
+      { kind: 'unsupported_feature', history: two, policy: { maxAttempts: 2 } },
+      failWith('attempts_exhausted'),
     ],
   ])('%s', ([, change, expected]) => {
     expect(decided(change)).toEqual(expected);
@@ -370,26 +376,5 @@ describe('a chain may say', () => {
     ['nothing of other kinds', { policy: { on: { timeout: 'fail' } } }, retryIn(500)],
   ])('%s', ([, change, expected]) => {
     expect(decided(change)).toEqual(expected);
-  });
-});
-
-describe('a refused claim', () => {
-  test.for([
-    ['of a poisonous job ends it', 'poison', all, failWith('poison_job')],
-    ['for a label moves the job on at once', 'label', all, fallBackTo('b/1', 0)],
-    [
-      'passes over targets that are skipped',
-      'label',
-      [eligible('a/1'), skipped('b/1'), eligible('c/1')],
-      fallBackTo('c/1', 0),
-    ],
-    [
-      'ends the job when no other target is eligible',
-      'label',
-      [eligible('a/1'), skipped('b/1')],
-      failWith('requirement_unmet'),
-    ],
-  ] as const)('%s', ([, refusal, candidates, expected]) => {
-    expect(decideRefusal(refusal, 'a/1', candidates)).toEqual(expected);
   });
 });

@@ -14,13 +14,14 @@ import {
   type FailureRule,
   type FinalKind,
   failureRule,
+  pauseOf,
 } from '../domain/failure.ts';
 import type { WaitingReason } from '../domain/job.ts';
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import type { Candidate } from './candidates.ts';
 
 export interface DecidePolicy {
-  readonly mode: 'graceful' | 'immediate';
+  readonly mode: 'graceful' | 'immediate' | 'manual';
   readonly sameTargetRetries: number;
   readonly maxAttempts: number;
   /** How long to wait for a limit before falling back; null: for ever. */
@@ -43,6 +44,8 @@ export interface DecideInput {
   readonly random: number;
   /** The target can be called with another credential, or at another account, than the one that failed. */
   readonly isOpenElsewhere: boolean;
+  /** When the provider's budget of retries has one again, in ms; 0: now. Waiting for a limit is no retry. */
+  readonly retryInMs: number;
   /** Wins over the chain's and the kind's own; null: theirs. */
   readonly action: FailureAction | null;
 }
@@ -51,6 +54,8 @@ export type Decision =
   | { readonly kind: 'succeed' }
   | { readonly kind: 'retry'; readonly target: string; readonly delayMs: number; readonly waiting: WaitingReason }
   | { readonly kind: 'fall_back'; readonly target: string; readonly delayMs: number; readonly waiting: WaitingReason }
+  /** Somebody is asked before it goes to the next target. */
+  | { readonly kind: 'park'; readonly target: string }
   | { readonly kind: 'wait'; readonly target: string; readonly delayMs: number; readonly waiting: 'recovery' }
   | { readonly kind: 'fail'; readonly error: FailureKind | FinalKind };
 
@@ -60,15 +65,36 @@ export const loadingPatienceMs = 5 * 60_000;
 export function decide(input: DecideInput): Decision {
   const { failure, policy, history } = input;
   const rule = failureRule(failure.kind);
-  const action = input.action ?? policy.on[failure.kind] ?? rule.action;
+  const action = actionOf(input, rule);
   if (action === 'succeed') return { kind: 'succeed' };
   if (action === 'fail') return { kind: 'fail', error: failure.kind };
   const counted = history.filter(countsAsAttempt).length + (rule.counts ? 1 : 0);
-  if (rule.counts && counted >= policy.maxAttempts) return { kind: 'fail', error: 'attempts_exhausted' };
+  // Also after a failure that does not count: the next call could be one too many.
+  if (counted >= policy.maxAttempts) return { kind: 'fail', error: 'attempts_exhausted' };
   if (canSwitchCredential(input)) return { kind: 'retry', target: input.target, delayMs: 0, waiting: 'rate_limit' };
-  const retry = action === 'retry' && failure.isFinalHere !== true ? decideRetry(input, rule) : null;
-  return retry ?? decideFallback(input, rule);
+  return (isRetried(input, rule) ? decideRetry(input, rule) : null) ?? decideFallback(input, rule);
 }
+
+/**
+ * When the target that failed may be asked again in this run; null: it is tried. Kept with the attempt, because only now
+ * is known whether it was left for what ends by itself.
+ */
+export function comesBackAtMs(input: DecideInput, decision: Decision): number | null {
+  const { failure, nowMs, retryInMs } = input;
+  const rule = failureRule(failure.kind);
+  const pause = pauseOf(failure);
+  const isLeft = hasRetriesLeft(input, rule);
+  if (!rule.waiting && rule.pause === null && !isLeft) return null;
+  const delayMs = decision.kind === 'retry' ? decision.delayMs : isLeft ? retryInMs : 0;
+  // The provider's own time wins over ours, also when it is sooner.
+  return nowMs + Math.max(failure.retryAfterMs ?? pause?.ms ?? 0, delayMs);
+}
+
+const actionOf = ({ action, policy, failure }: DecideInput, rule: FailureRule): FailureAction =>
+  action ?? policy.on[failure.kind] ?? rule.action;
+
+const isRetried = (input: DecideInput, rule: FailureRule): boolean =>
+  actionOf(input, rule) === 'retry' && input.failure.isFinalHere !== true;
 
 /** Kinds that say no more than that this credential, or its account, may not call now. */
 const ofCredential: ReadonlySet<FailureKind> = new Set(['rate_limit', 'quota_period', 'billing', 'auth', 'permission']);
@@ -106,15 +132,22 @@ function retryDelayMs({ failure, target, policy, history, random }: DecideInput)
 
 /** null: not here, not now. */
 function decideRetry(input: DecideInput, rule: FailureRule): Decision | null {
-  const { target, policy, history, nowMs, deadlineAtMs } = input;
+  const { target, nowMs, deadlineAtMs, retryInMs } = input;
   const delayMs = retryDelayMs(input);
   if (isClosedHere(input, rule)) return null;
   if (rule.waiting) return decideWaiting(input, rule, delayMs);
+  if (!hasRetriesLeft(input, rule) || nowMs + delayMs >= deadlineAtMs) return null;
+  if (retryInMs > 0 && (firstEligible(input) !== null || nowMs + retryInMs >= deadlineAtMs)) return null;
+  return { kind: 'retry', target, delayMs: Math.max(delayMs, retryInMs), waiting: 'backoff' };
+}
+
+/** Left before they are used up, because it is paused, its breaker is open or the budget of retries is empty, it is not tried. */
+function hasRetriesLeft(input: DecideInput, rule: FailureRule): boolean {
+  const { target, policy, history } = input;
+  if (rule.waiting || policy.mode === 'immediate' || !isRetried(input, rule)) return false;
   // Waiting is not failing: a limit met on this target leaves its retries whole.
   const retries = failedOn(history, target).filter((attempt) => !isWaiting(attempt)).length;
-  const bound = Math.min(policy.sameTargetRetries, rule.retries ?? policy.sameTargetRetries);
-  if (policy.mode === 'immediate' || retries >= bound || nowMs + delayMs >= deadlineAtMs) return null;
-  return { kind: 'retry', target, delayMs, waiting: 'backoff' };
+  return retries < Math.min(policy.sameTargetRetries, rule.retries ?? policy.sameTargetRetries);
 }
 
 /** A limit that is told already closes the target to others: for the job that met it, it is what it waits for. */
@@ -149,6 +182,7 @@ function waitingSince(history: readonly AttemptRecord[], target: string, nowMs: 
 function decideFallback(input: DecideInput, rule: FailureRule): Decision {
   const { target, policy, history, nowMs, deadlineAtMs, random } = input;
   const next = firstEligible(input);
+  if (next !== null && policy.mode === 'manual') return { kind: 'park', target: next };
   if (next !== null) {
     const isAtOnce = policy.mode === 'immediate' || rule.waiting;
     const delayMs = isAtOnce ? 0 : backoffMs(fallbacksIn(history, target) + 1, policy.backoff, random);
@@ -161,6 +195,8 @@ function decideFallback(input: DecideInput, rule: FailureRule): Decision {
   }
   const recovery = recoveryInTime(input, rule);
   if (recovery === null) return { kind: 'fail', error: 'attempts_exhausted' };
+  // A wait for another target ends in a fallback to it.
+  if (policy.mode === 'manual' && recovery.target !== target) return { kind: 'park', target: recovery.target };
   return { kind: 'wait', target: recovery.target, delayMs: recovery.atMs - nowMs, waiting: 'recovery' };
 }
 
@@ -181,7 +217,7 @@ function standingOf(target: string, { history, policy, random }: DecideInput): S
   const last = failed.at(-1);
   if (!last?.failure) return 'fresh';
   const rule = failureRule(last.failure);
-  if (!rule.waiting && rule.pause === null) return 'tried';
+  if (!rule.waiting && rule.pause === null && last.retryAtMs === null) return 'tried';
   const endedAtMs = last.endedAtMs ?? 0;
   const namedAtMs = last.retryAtMs ?? endedAtMs + (rule.pause?.ms ?? 0);
   return { skippedUntilMs: Math.max(namedAtMs, endedAtMs + backoffMs(failed.length, policy.backoff, random)) };
@@ -212,9 +248,11 @@ function recoveryInTime(input: DecideInput, rule: FailureRule): { target: string
 
 /** null: not in this run. */
 function currentEndsAtMs(input: DecideInput, rule: FailureRule): number | null {
-  if (!rule.waiting && rule.pause === null) return null;
-  const pauseMs = input.failure.retryAfterMs === null ? (rule.pause?.ms ?? 0) : 0;
-  return input.nowMs + Math.max(retryDelayMs(input), pauseMs);
+  const { failure, nowMs, retryInMs } = input;
+  const isLeft = hasRetriesLeft(input, rule);
+  if (!rule.waiting && rule.pause === null && !isLeft) return null;
+  const pauseMs = failure.retryAfterMs === null ? (rule.pause?.ms ?? 0) : 0;
+  return nowMs + Math.max(retryDelayMs(input), pauseMs, isLeft ? retryInMs : 0);
 }
 
 /** null: not in this run. */
@@ -222,15 +260,4 @@ function endsAtMs({ target }: Candidate, input: DecideInput): number | null {
   const standing = standingOf(target, input);
   if (standing === 'tried') return null;
   return standing === 'fresh' ? input.nowMs : standing.skippedUntilMs;
-}
-
-/** Why a claim was refused before any call was made. */
-export type Refusal = 'label' | 'poison';
-
-/** A decision without an attempt: the target may not serve the job any more, or the job may not run any more. */
-export function decideRefusal(refusal: Refusal, target: string, all: readonly Candidate[]): Decision {
-  if (refusal === 'poison') return { kind: 'fail', error: 'poison_job' };
-  const next = all.find((candidate) => candidate.kind === 'eligible' && candidate.target !== target);
-  if (!next) return { kind: 'fail', error: 'requirement_unmet' };
-  return { kind: 'fall_back', target: next.target, delayMs: 0, waiting: 'backoff' };
 }

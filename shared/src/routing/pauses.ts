@@ -30,16 +30,22 @@ export interface PauseSubject {
 export function pauseScopeKey(scope: PauseScope, { target, account, credentialId, endpoint }: PauseSubject): string {
   const { provider, model } = splitTarget(target);
   const credential = credentialId ?? 'none';
-  const names: Readonly<Record<PauseScope, string>> = {
-    provider,
-    model: `${provider}/${model}`,
-    endpoint: `${provider}/${endpoint}`,
-    account: `${provider}/${account}`,
-    account_model: `${provider}/${account}/${model}`,
-    credential: `${provider}/${credential}`,
-    credential_model: `${provider}/${credential}/${model}`,
-  };
-  return `${scope}:${names[scope]}`;
+  switch (scope) {
+    case 'provider':
+      return `${scope}:${provider}`;
+    case 'model':
+      return `${scope}:${provider}/${model}`;
+    case 'endpoint':
+      return `${scope}:${provider}/${endpoint}`;
+    case 'account':
+      return `${scope}:${provider}/${account}`;
+    case 'account_model':
+      return `${scope}:${provider}/${account}/${model}`;
+    case 'credential':
+      return `${scope}:${provider}/${credential}`;
+    case 'credential_model':
+      return `${scope}:${provider}/${credential}/${model}`;
+  }
 }
 
 /** What may be called now, and when that changes. */
@@ -66,6 +72,7 @@ export function openPlaces(
   const kinds = new Set<string>();
   const untilOf = (scopes: readonly PauseScope[], subject: Partial<PauseSubject>): number => {
     let until = 0;
+    if (pauses.size === 0) return until;
     for (const scope of scopes) {
       const key = pauseScopeKey(scope, { target, account: '', credentialId: null, endpoint: 1, ...subject });
       const pause = pauses.get(key);

@@ -2,11 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { credentialRefs } from '../config/credential-refs.ts';
 import { parseEnvironment } from '../config/environment.ts';
 import { settingsOf } from '../config/load.ts';
-import { type SharedState, targetFacts } from './target-facts.ts';
+import { noRateLimits } from '../config/resolve-limits.ts';
+import type { BreakerState } from './breaker.ts';
+import { rateLimits } from './limits.ts';
+import { type SharedState, targetFacts, wholeProvider } from './target-facts.ts';
 
 const nowMs = 1_000;
 const unpaused: SharedState = {
   pauses: new Map(),
+  breakers: new Map(),
   switches: new Map(),
   windows: new Map(),
   credentialsOf: credentialRefs,
@@ -25,6 +29,8 @@ const known = {
   capabilities: null,
   lacks: [],
   contextWindow: null,
+  limits: [],
+  breaker: null,
   closed: null,
 };
 const models = (name: string, change: object) => ({ models: { [name]: change } });
@@ -44,6 +50,15 @@ describe('targetFacts', () => {
       models('mine', { capabilities: ['tools'] }),
       'openai/mine',
       { ...known, capabilities: ['tools'] },
+    ],
+    [
+      'takes the limits of the provider, and those of the model before them',
+      { limits: { rpm: 60, tpm: 9_000 }, models: { mine: { limits: { tpm: 500, rpd: 70 } } } },
+      'openai/mine',
+      {
+        ...known,
+        limits: rateLimits({ ...noRateLimits, requestsPerMinute: 60, tokensPerMinute: 500, requestsPerDay: 70 }),
+      },
     ],
     [
       'keeps the slashes of a model',
@@ -106,5 +121,48 @@ describe('a target is closed', () => {
     ['not by a pause of another model', pausesOf('model:openai/other', 'model_not_found', 5_000), null],
   ])('%s', ([, state, expected]) => {
     expect(factsOf({}, 'openai/mine', state).closed).toEqual(expected);
+  });
+});
+
+describe('the breaker of a target', () => {
+  const outage = { cooldownMs: 60_000, why: 'consecutive_failures', sinceMs: 0 } as const;
+  const opened = (untilMs: number | null): BreakerState => ({ kind: 'open', untilMs, ...outage });
+  const whole = 'openai/*';
+  test('is that of its provider too, which has a name that no model has', () => {
+    expect(wholeProvider('openai/org/mine')).toBe(whole);
+  });
+
+  test.for<[string, Record<string, BreakerState>, object | null]>([
+    ['is closed when nobody speaks of it', {}, null],
+    ['is closed when it says so', { 'openai/mine': { kind: 'closed' } }, null],
+    ['is open until it may be tried', { 'openai/mine': opened(5_000) }, { kind: 'open', untilMs: 5_000 }],
+    ['is open until somebody closes it', { 'openai/mine': opened(null) }, { kind: 'open', untilMs: null }],
+    ['is half open when it may be tried', { 'openai/mine': opened(nowMs) }, { kind: 'half_open' }],
+    [
+      'is half open while it is tried',
+      { 'openai/mine': { kind: 'half_open', successes: 1, ...outage } },
+      { kind: 'half_open' },
+    ],
+    ['is open with all of the provider', { [whole]: opened(5_000) }, { kind: 'open', untilMs: 5_000 }],
+    ['is closed when all of the provider may be called again', { [whole]: opened(nowMs) }, null],
+    [
+      'is half open by itself when all of the provider may be called again',
+      { [whole]: opened(nowMs), 'openai/mine': opened(nowMs) },
+      { kind: 'half_open' },
+    ],
+    [
+      'is open as long as the later of both',
+      { [whole]: opened(5_000), 'openai/mine': opened(6_000) },
+      { kind: 'open', untilMs: 6_000 },
+    ],
+    [
+      'is open until somebody closes it, though the other ends by itself',
+      { [whole]: opened(null), 'openai/mine': opened(6_000) },
+      { kind: 'open', untilMs: null },
+    ],
+    ['is not that of another model', { 'openai/other': opened(5_000) }, null],
+    ['is not that of another provider', { 'groq/*': opened(5_000), 'groq/mine': opened(5_000) }, null],
+  ])('%s', ([, breakers, expected]) => {
+    expect(factsOf({}, 'openai/mine', { breakers: new Map(Object.entries(breakers)) }).breaker).toEqual(expected);
   });
 });

@@ -5,7 +5,6 @@
  * read of at most its window.
  */
 import { sql } from 'kysely';
-import { failureKinds, failureRule } from '../domain/failure.ts';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
 
@@ -76,6 +75,10 @@ export interface BacklogHead extends BacklogGroup {
   readonly seq: number;
   readonly attempt: number;
   readonly estimated_tokens: number;
+  readonly estimated_output: number;
+  /** Since when it waits for a limit of its target; null: it does not. */
+  readonly limited_since: Date | null;
+  readonly run: number;
   readonly chain: string | null;
   readonly targets: string[];
   readonly require: string[];
@@ -93,7 +96,7 @@ export async function readHeads(
     select h.* from unnest(${groups.map((group) => group.target)}::text[], ${groups.map((group) => group.tenant_id)}::text[],
         ${groups.map((group) => group.priority)}::int[], ${groups.map((group) => group.precedence)}::int[]) as g (target, tenant_id, priority, precedence)
       cross join lateral (
-        select j.target, j.tenant_id, j.priority, j.precedence, j.id, j.seq, j.attempt, j.estimated_tokens, j.chain, j.targets, j.require, j.exclude_providers,
+        select j.target, j.tenant_id, j.priority, j.precedence, j.id, j.seq, j.run, j.attempt, j.estimated_tokens, j.estimated_output, j.limited_since, j.chain, j.targets, j.require, j.exclude_providers,
           (extract(epoch from now() - j.available_at) * 1000)::float8 as waited_ms
         from waybill.jobs j
         where j.status = 'queued' and j.dispatched_at is null and j.target = g.target and j.tenant_id = g.tenant_id
@@ -112,12 +115,12 @@ export async function markDispatched(
   const { rows } = await sql<DispatchedJobRow>`
     with picked as (
       select id from waybill.jobs
-      where id = any(${[...ids]}::text[]) and target = ${target} and status = 'queued' and dispatched_at is null
+      where id = any(${[...ids]}::text[]) and target = ${target} and status = 'queued' and dispatched_at is null and paused_at is null
       order by id for update skip locked
     )
     update waybill.jobs j set dispatched_at = now(), waiting_reason = null, waiting_since = null, waiting_until = null
     from picked where j.id = picked.id
-    returning j.id, j.seq, j.attempt, j.tenant_id, j.target, j.provider, j.chain, j.priority, j.estimated_tokens, j.traceparent`.execute(
+    returning j.id, j.seq, j.attempt, j.tenant_id, j.target, j.provider, j.chain, j.priority, j.estimated_tokens, j.estimated_output, j.traceparent`.execute(
     database.kysely,
   );
   const place = new Map(ids.map((id, index) => [id, index]));
@@ -136,11 +139,9 @@ export type DispatchedJobRow = Pick<
   | 'chain'
   | 'priority'
   | 'estimated_tokens'
+  | 'estimated_output'
   | 'traceparent'
 >;
-
-/** A target left for one of these is skipped, not tried: it is eligible again when that ends. */
-const endingKinds = failureKinds.filter((kind) => failureRule(kind).waiting || failureRule(kind).pause !== null);
 
 /** Targets that failed for good in the job's present run, or whose wait is not over. */
 export async function triedTargets(
@@ -155,10 +156,7 @@ export async function triedTargets(
     .select(['a.job_id', 'a.target'])
     .where('a.status', '=', 'failed')
     .where((query) =>
-      query.or([
-        query('a.failure_kind', 'not in', endingKinds),
-        query('a.retry_at', '>', sql<Date>`clock_timestamp()`),
-      ]),
+      query.or([query('a.retry_at', 'is', null), query('a.retry_at', '>', sql<Date>`clock_timestamp()`)]),
     )
     .where(
       'a.job_id',
@@ -171,13 +169,17 @@ export async function triedTargets(
   );
 }
 
+/** What jobs in the backlog wait for that may end at any time. */
+export const heldReasons = ['recovery', 'paused', 'rate_limit', 'breaker', 'budget'] as const;
+export type HeldReason = (typeof heldReasons)[number];
+
 /** Leaves a job where it is until something may have changed. */
 export async function holdJob(
   database: Database,
   id: string,
   seq: number,
   untilMs: number,
-  reason: 'recovery' | 'paused' | 'rate_limit',
+  reason: HeldReason,
 ): Promise<void> {
   await database.kysely
     .updateTable('waybill.jobs')
@@ -186,14 +188,13 @@ export async function holdJob(
       waiting_reason: reason,
       waiting_since: sql<Date>`coalesce(waiting_since, now())`,
       waiting_until: new Date(untilMs),
+      ...(reason === 'rate_limit' ? { limited_since: sql<Date>`coalesce(limited_since, clock_timestamp())` } : {}),
     })
     .where('id', '=', id)
     .where('seq', '=', seq)
     .where('status', '=', 'queued')
     .execute();
 }
-
-const mostReleased = 1_000;
 
 /**
  * Jobs that wait until something may have changed are due at once when it has: a credential was replaced, a provider
@@ -204,19 +205,25 @@ const mostReleased = 1_000;
  * @param after where the last call ended; empty: from the beginning
  * @returns where this one ended; null: the pass is over
  */
-export async function releaseHeld(database: Database, after: string): Promise<string | null> {
+export async function releaseHeld(
+  database: Database,
+  after: string,
+  reasons: readonly HeldReason[],
+  limit: number,
+): Promise<string | null> {
   const { rows } = await database.pool.query(
     `with held as (
        select id from waybill.jobs
-       where status = 'queued' and dispatched_at is null and waiting_reason in ('recovery', 'paused', 'rate_limit')
+       where status = 'queued' and dispatched_at is null and waiting_reason = any($3::text[]) and paused_at is null
+         and waiting_reason in ('recovery', 'paused', 'rate_limit', 'breaker', 'budget', 'conversation')
          and available_at > clock_timestamp() and id > $1
        order by id limit $2 for update skip locked),
      released as (
        update waybill.jobs j set available_at = clock_timestamp(), waiting_until = null from held where j.id = held.id)
      select max(id) as last, count(*)::int as n from held`,
-    [after, mostReleased],
+    [after, limit, [...reasons]],
   );
-  return rows[0]?.n === mostReleased ? (rows[0].last as string) : null;
+  return rows[0]?.n === limit ? (rows[0].last as string) : null;
 }
 
 /** How many jobs wait in each provider's backlog, for Bull Board's descriptions: bounded, so never a full count. */

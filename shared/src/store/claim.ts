@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { attemptStatuses } from '../domain/attempt.ts';
 import { type FailureKind, failureKinds } from '../domain/failure.ts';
+import { type BudgetRule, budgetSubjects, type TokenPrice } from '../routing/budgets.ts';
+import { type Refusal, refusals } from '../routing/decide-without-attempt.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
@@ -13,11 +15,26 @@ export interface ClaimRequest {
   readonly workerId: string;
   /** Labels of the target as configured now: a job's `require` must lie within. */
   readonly labels: readonly string[];
+  /** Labels that the configuration requires of every target. */
+  readonly require: readonly string[];
+  readonly prices: ClaimPrices;
   readonly credential: string | null;
   /** The permit's token, and the epoch it was taken in. */
   readonly permit: string;
   readonly place: string;
   readonly epoch: string;
+}
+
+/** What a call at the target may cost, for budgets. */
+export interface ClaimPrices {
+  /** null: nobody knows. */
+  readonly expected: TokenPrice | null;
+  /** No usage of its tokens costs more; null: nobody knows. */
+  readonly largest: TokenPrice | null;
+  /** Of what is known, for a model that is not. */
+  readonly dearest: TokenPrice;
+  /** Of an answer whose request has no bound; null: unknown. */
+  readonly maxOutputTokens: number | null;
 }
 
 const historySchema = z.array(
@@ -57,7 +74,24 @@ export type Claim =
   | { readonly kind: 'stale' }
   /** The permits of that epoch are gone: ask for a new one. */
   | { readonly kind: 'old_epoch' }
-  | { readonly kind: 'refused'; readonly refusal: 'label' | 'poison'; readonly job: JobRow };
+  /** Another turn of its conversation is before it; it waits already. */
+  | { readonly kind: 'turn' }
+  /** What is reserved of a budget leaves too little: it may come free. */
+  | { readonly kind: 'budget_wait'; readonly job: JobRow; readonly budget: BudgetRefusal }
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      readonly job: JobRow;
+      /** Of the refusals of a budget. */
+      readonly budget: BudgetRefusal | null;
+    };
+
+const budgetSchema = z.object({
+  key: z.string(),
+  per: z.enum(budgetSubjects),
+  onExceeded: z.enum(['reject', 'local_only']).default('reject'),
+});
+export type BudgetRefusal = z.infer<typeof budgetSchema>;
 
 type Row = JobRow & {
   ord: number;
@@ -67,17 +101,26 @@ type Row = JobRow & {
   history: string;
   prior_cost_nano: string;
   prior_unknown: number;
+  detail: string | null;
 };
 
 const maxClaims = 100;
 const maxStatements = 2;
 
 /** Claims of one tick share a statement. */
-export function createClaimer(database: Database): (request: ClaimRequest) => Promise<Claim> {
-  return collectTick((requests) => claimJobs(database, requests), { maxItems: maxClaims, maxInFlight: maxStatements });
+export function createClaimer(
+  database: Database,
+  budgets: () => readonly BudgetRule[],
+): (request: ClaimRequest) => Promise<Claim> {
+  const options = { maxItems: maxClaims, maxInFlight: maxStatements };
+  return collectTick((requests) => claimJobs(database, requests, budgets()), options);
 }
 
-export async function claimJobs(database: Database, requests: readonly ClaimRequest[]): Promise<Claim[]> {
+export async function claimJobs(
+  database: Database,
+  requests: readonly ClaimRequest[],
+  budgets: readonly BudgetRule[],
+): Promise<Claim[]> {
   const items = requests
     .map((request, ord) => ({
       ord,
@@ -86,6 +129,8 @@ export async function claimJobs(database: Database, requests: readonly ClaimRequ
       target: request.target,
       worker: request.workerId,
       labels: request.labels,
+      require: request.require,
+      prices: pricesJson(request.prices),
       credential: request.credential,
       permit: request.permit,
       place: request.place,
@@ -94,8 +139,8 @@ export async function claimJobs(database: Database, requests: readonly ClaimRequ
     // Always in the same order, so that two statements that meet do not wait for each other.
     .toSorted((a, b) => (a.job < b.job ? -1 : 1));
   const { rows } = await database.pool.query(
-    'select ord, outcome, (job).*, request, carried, history, prior_cost_nano, prior_unknown from waybill.claim_jobs($1::jsonb)',
-    [JSON.stringify(items)],
+    'select ord, outcome, (job).*, request, carried, history, prior_cost_nano, prior_unknown, detail from waybill.claim_jobs($1::jsonb, $2::jsonb)',
+    [JSON.stringify(items), budgetsJson(budgets)],
   );
   const byOrd = new Map((rows as unknown as Row[]).map((row) => [row.ord, row]));
   return requests.map((_, ord) => toClaim(byOrd.get(ord)));
@@ -112,7 +157,24 @@ function toClaim(row: Row | undefined): Claim {
       prior: { nano: BigInt(row.prior_cost_nano), unknown: row.prior_unknown },
     };
   if (row?.outcome === 'old_epoch') return { kind: 'old_epoch' };
-  return row?.outcome === 'label' || row?.outcome === 'poison'
-    ? { kind: 'refused', refusal: row.outcome, job: row }
-    : { kind: 'stale' };
+  if (row?.outcome === 'turn') return { kind: 'turn' };
+  const budget = row?.detail ? budgetSchema.parse(JSON.parse(row.detail)) : null;
+  if (row?.outcome === 'budget_wait' && budget !== null) return { kind: 'budget_wait', job: row, budget };
+  const refusal = refusals.find((each) => each === row?.outcome);
+  return row && refusal ? { kind: 'refused', refusal, job: row, budget } : { kind: 'stale' };
 }
+
+/** As SQL reads them: nano-USD per million tokens, of input and output. */
+const pricesJson = ({ expected, largest, dearest, maxOutputTokens }: ClaimPrices) => ({
+  expected: pairOf(expected),
+  largest: pairOf(largest),
+  dearest: pairOf(dearest),
+  maxOutput: maxOutputTokens,
+});
+
+const pairOf = (price: TokenPrice | null) =>
+  price === null ? null : [`${price.inputPerMillion}`, `${price.outputPerMillion}`];
+
+/** The rules as SQL reads them. */
+export const budgetsJson = (budgets: readonly BudgetRule[]): string =>
+  JSON.stringify(budgets, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value));

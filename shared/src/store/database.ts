@@ -61,7 +61,10 @@ export interface Database {
   /** For BullMQ. */
   readonly queuePool: Pool;
   readonly kysely: Kysely<Tables>;
-  /** BEGIN … COMMIT on one session; rolls back when `work` throws. Keep it short, and free of network calls. */
+  /**
+   * BEGIN … COMMIT on one session; rolls back when `work` throws, and runs it again after a deadlock. Keep it short, and free
+   * of network calls.
+   */
   transaction<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
   /** Calls back for each NOTIFY on the channel until the returned function is called. */
   listen(channel: string, onPayload: (payload: string) => void): Promise<() => Promise<void>>;
@@ -82,11 +85,25 @@ export function openDatabase(store: Store): Database {
     kysely,
     async transaction(work) {
       assertNotHeld(held, 'begin');
-      return held.run({ isOpen: false }, () => kysely.transaction().execute(work));
+      return againAfterDeadlock(() => held.run({ isOpen: false }, () => kysely.transaction().execute(work)));
     },
     listen: store.listen ?? ((channel, onPayload) => listenOn(store.pool, channel, onPayload)),
     close: () => store.close(),
   };
+}
+
+const mostDeadlocks = 3;
+
+/** Of two transactions that wait for each other the database ends one, which has changed nothing then. */
+async function againAfterDeadlock<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run();
+    } catch (error) {
+      const isDeadlock = error instanceof Error && 'code' in error && error.code === '40P01';
+      if (!isDeadlock || tries >= mostDeadlocks) throw error;
+    }
+  }
 }
 
 function assertNotHeld(held: AsyncLocalStorage<Held>, statement: string): void {

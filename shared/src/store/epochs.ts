@@ -61,3 +61,33 @@ export async function returnDispatched(database: Database, provider: string): Pr
     .executeTakeFirst();
   return Number(result.numUpdatedRows);
 }
+
+export interface SpentRow {
+  readonly target: string;
+  readonly account: string;
+  /** The number of a slot of the length that was asked for. */
+  readonly slot: number;
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+}
+
+/**
+ * What was called lately, for windows that a lost store counted: of calls under way what was reserved for them, of the
+ * others what they really used.
+ */
+export async function spentLately(
+  database: Database,
+  provider: string,
+  sinceMs: number,
+  slotMs: number,
+): Promise<SpentRow[]> {
+  const { rows } = await sql<SpentRow>`
+    select target, split_part(coalesce(place, 'default'), '@', 1) as account,
+      floor(extract(epoch from started_at) * 1000 / ${slotMs}::float8)::float8 as slot, count(*)::float8 as requests,
+      coalesce(sum(input_tokens), 0)::float8 as input_tokens, coalesce(sum(output_tokens), 0)::float8 as output_tokens
+    from waybill.attempts
+    where started_at > clock_timestamp() - ${sinceMs} * interval '1 millisecond' and split_part(target, '/', 1) = ${provider}
+    group by 1, 2, 3`.execute(database.kysely);
+  return rows;
+}

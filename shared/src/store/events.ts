@@ -7,6 +7,10 @@ export const systemEventTypes = [
   'credentials.exhausted',
   'provider.unhealthy',
   'provider.recovered',
+  'breaker.opened',
+  'breaker.closed',
+  'budget.threshold',
+  'price.unknown',
 ] as const;
 export type SystemEventType = (typeof systemEventTypes)[number];
 

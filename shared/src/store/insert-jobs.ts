@@ -24,7 +24,19 @@ export interface NewJob {
   readonly configVersion: string;
   readonly require: readonly string[];
   readonly excludeProviders: readonly string[];
+  /** Input and output. */
   readonly estimatedTokens: number;
+  readonly estimatedOutput: number;
+  /** No tokenizer counts more input than this. */
+  readonly inputBound: number;
+  /** null: the request has none. */
+  readonly outputBound: number | null;
+  readonly apiKeyId: string | null;
+  readonly endUser: string | null;
+  readonly maxCostNano: bigint | null;
+  readonly conversation: string | null;
+  readonly detected: readonly string[];
+  readonly webhookEvents: readonly string[];
   readonly attemptTimeoutMs: number | null;
   readonly expiresInMs: number;
   readonly metadata: Readonly<Record<string, string>>;
@@ -32,6 +44,8 @@ export interface NewJob {
   readonly runAt: Date | null;
   readonly traceId: string | null;
   readonly traceparent: string | null;
+  /** JSON text of the targets that stood no chance, and why; null: none. */
+  readonly skipped: string | null;
   /** JSON text of the canonical request. */
   readonly request: string;
 }
@@ -49,6 +63,13 @@ const columns: readonly (readonly [column: string, type: string, read: (job: New
   ['provider', 'text', (job) => job.provider],
   ['config_version', 'text', (job) => job.configVersion],
   ['estimated_tokens', 'int', (job) => job.estimatedTokens],
+  ['estimated_output', 'int', (job) => job.estimatedOutput],
+  ['input_bound', 'int', (job) => job.inputBound],
+  ['output_bound', 'int', (job) => job.outputBound],
+  ['api_key_id', 'text', (job) => job.apiKeyId],
+  ['end_user', 'text', (job) => job.endUser],
+  ['max_cost_nano', 'bigint', (job) => job.maxCostNano?.toString() ?? null],
+  ['conversation', 'text', (job) => job.conversation],
   ['attempt_timeout_ms', 'int', (job) => job.attemptTimeoutMs],
   ['expires_in_ms', 'bigint', (job) => job.expiresInMs],
   ['webhook_endpoint_id', 'text', (job) => job.webhookEndpointId],
@@ -65,11 +86,17 @@ const packed: readonly (readonly [column: string, expression: string, read: (job
     'array(select jsonb_array_elements_text(i.exclude_providers::jsonb))',
     (job) => JSON.stringify(job.excludeProviders),
   ],
+  ['detected', 'array(select jsonb_array_elements_text(i.detected::jsonb))', (job) => JSON.stringify(job.detected)],
+  [
+    'webhook_events',
+    'array(select jsonb_array_elements_text(i.webhook_events::jsonb))',
+    (job) => JSON.stringify(job.webhookEvents),
+  ],
   ['metadata', 'i.metadata::jsonb', (job) => JSON.stringify(job.metadata)],
 ];
 
-const names = [...columns.map(([name]) => name), ...packed.map(([name]) => name), 'request'];
-const types = [...columns.map(([, type]) => type), ...packed.map(() => 'text'), 'text'];
+const names = [...columns.map(([name]) => name), ...packed.map(([name]) => name), 'skipped', 'request'];
+const types = [...columns.map(([, type]) => type), ...packed.map(() => 'text'), 'text', 'text'];
 const inserted = [...columns.map(([name]) => name), ...packed.map(([name]) => name)];
 const selected = [...columns.map(([name]) => `i.${name}`), ...packed.map(([, expression]) => expression)];
 
@@ -85,6 +112,13 @@ with input as (
   from unnest($${names.length + 1}::text[], $${names.length + 2}::int[], $${names.length + 3}::int[]) as w (target, size, reserved)
 ), stored as (
   insert into waybill.payloads (job_id, request) select id, request from input
+), explained as (
+  insert into waybill.decisions (job_id, run, seq, kind, target, why, detail, config_version)
+    select id, 1, 1, 'routed', target, 'targets left out', skipped, config_version from input where skipped is not null
+), audited as (
+  insert into waybill.audit (actor, action, tenant_id, job_id, detail)
+    select coalesce(api_key_id, 'waybill'), 'privacy.detected', tenant_id, id, jsonb_build_object('detected', detected::jsonb, 'require', require::jsonb)::text
+    from input where detected <> '[]'
 )
 insert into waybill.jobs (${inserted.join(', ')}, status, available_at, deadline_at, dispatched_at)
 select ${selected.join(', ')}, 'queued', greatest(now(), coalesce(i.run_at, now())),
@@ -106,6 +140,7 @@ export async function insertJobs(
   const parameters: unknown[] = [
     ...columns.map(([, , read]) => jobs.map(read)),
     ...packed.map(([, , read]) => jobs.map(read)),
+    jobs.map((job) => job.skipped),
     jobs.map((job) => job.request),
     [...windows.keys()],
     [...windows.values()],

@@ -87,7 +87,13 @@ export interface BacklogPlace {
 }
 
 /** null when the job is not waiting in the backlog, or more than 1,000 of its tenant's jobs go first. */
-export async function placeInBacklog(db: Kysely<Tables>, job: JobRow): Promise<BacklogPlace | null> {
+export async function placeInBacklog(
+  db: Kysely<Tables>,
+  job: Pick<
+    JobRow,
+    'id' | 'tenant_id' | 'target' | 'status' | 'priority' | 'precedence' | 'dispatched_at' | 'available_at'
+  >,
+): Promise<BacklogPlace | null> {
   if (job.status !== 'queued' || job.dispatched_at !== null || job.available_at.getTime() > Date.now()) return null;
   const { rows } = await sql<{ ahead: number; share: number }>`
     with recursive waiting as (

@@ -15,6 +15,11 @@ import * as coordination from './migrations/0003-coordination.ts';
 import * as servers from './migrations/0004-servers.ts';
 import * as providers from './migrations/0005-providers.ts';
 import * as streams from './migrations/0006-streams.ts';
+import * as permits from './migrations/0007-permits.ts';
+import * as permitEnds from './migrations/0008-permit-ends.ts';
+import * as routing from './migrations/0009-routing.ts';
+import * as budgets from './migrations/0010-budgets.ts';
+import * as settling from './migrations/0011-settle.ts';
 
 const migrations: Readonly<Record<string, { readonly statements: readonly string[] }>> = {
   '0001-tables': tables,
@@ -23,6 +28,11 @@ const migrations: Readonly<Record<string, { readonly statements: readonly string
   '0004-servers': servers,
   '0005-providers': providers,
   '0006-streams': streams,
+  '0007-permits': permits,
+  '0008-permit-ends': permitEnds,
+  '0009-routing': routing,
+  '0010-budgets': budgets,
+  '0011-settle': settling,
 };
 
 /** Changes whenever a migration does: the key of the prepared directory. */

@@ -7,12 +7,14 @@
  */
 import { sql } from 'kysely';
 import { cleanText } from '../domain/clean-text.ts';
-import type { JobEventType } from '../domain/events.ts';
+import type { JobEventType, StepEventType } from '../domain/events.ts';
 import type { FailureKind, FinalKind } from '../domain/failure.ts';
 import { newId } from '../domain/ids.ts';
-import { splitTarget, type WaitingReason } from '../domain/job.ts';
+import { type DecisionKind, splitTarget, type WaitingReason } from '../domain/job.ts';
 import { type Usage, usageSchema } from '../domain/usage.ts';
 import { belongsInLedger, type Cost } from '../pricing/cost.ts';
+import type { BudgetRule } from '../routing/budgets.ts';
+import { budgetsJson } from './claim.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
@@ -39,8 +41,20 @@ export interface AttemptEnd {
   readonly hadCarried: boolean;
 }
 
+/** Why the job goes where it goes, for whoever asks. */
+export interface Decided {
+  readonly kind: DecisionKind;
+  readonly why: string;
+  /** JSON text of what was known. */
+  readonly detail: string | null;
+  readonly configVersion: string;
+}
+
 export type NextStep =
-  | { readonly kind: 'succeed'; readonly output: string }
+  /** @property isLastResort no target answered: the chain's own words do */
+  | { readonly kind: 'succeed'; readonly output: string; readonly isLastResort?: true }
+  /** Somebody is asked before it goes to the next target. */
+  | { readonly kind: 'park'; readonly target: string }
   | { readonly kind: 'fail'; readonly error: FailureKind | FinalKind; readonly message: string }
   | {
       readonly kind: 'requeue';
@@ -51,12 +65,14 @@ export type NextStep =
       readonly window: number;
       /** JSON text of what was delivered so far, for the next attempt; null: it begins anew. */
       readonly carried: string | null;
+      /** What was found in the request after all: it requires these labels from now on. */
+      readonly found?: { readonly require: readonly string[]; readonly detected: readonly string[] };
     };
 
 /** What a receiver is told when the settle makes the job final. */
 export interface Telling {
   readonly eventId: string;
-  readonly type: JobEventType;
+  readonly type: JobEventType | StepEventType;
   /** JSON text. */
   readonly payload: string;
 }
@@ -64,8 +80,10 @@ export interface Telling {
 export interface Settlement {
   readonly end: AttemptEnd;
   readonly next: NextStep;
-  /** null: the job goes on, or nobody asked. */
+  /** null: nobody asked. */
   readonly telling: Telling | null;
+  /** null: nothing was decided that the attempt itself does not say. */
+  readonly decided: Decided | null;
 }
 
 /** What is told and added after the settle; a job row is wide, and most of it was known before. */
@@ -81,12 +99,19 @@ export type SettledJob = Pick<
   | 'chain'
   | 'priority'
   | 'estimated_tokens'
+  | 'estimated_output'
   | 'dispatched_at'
   | 'traceparent'
 >;
 
 export type Settled =
-  | { readonly kind: 'settled'; readonly job: SettledJob; readonly deliveryId: string | null }
+  | {
+      readonly kind: 'settled';
+      readonly job: SettledJob;
+      readonly deliveryId: string | null;
+      /** Something that was reserved of a budget is free again. */
+      readonly isBudgetFreed: boolean;
+    }
   /** The job went on without this attempt. */
   | { readonly kind: 'fence_lost' };
 
@@ -99,20 +124,29 @@ const maxStatements = 2;
 export type Settle = (settlement: Settlement) => Promise<Settled>;
 
 /** Settles of one tick share a statement. */
-export function createSettler(database: Database): Settle {
-  return collectTick((settlements) => settleAttempts(database, settlements), {
+export function createSettler(database: Database, budgets: () => readonly BudgetRule[]): Settle {
+  return collectTick((settlements) => settleAttempts(database, settlements, budgets()), {
     maxItems: maxSettlements,
     maxInFlight: maxStatements,
   });
 }
 
-type Row = SettledJob & { ord: number; is_fenced: boolean; delivery_id: string | null };
+type Row = SettledJob & {
+  ord: number;
+  is_fenced: boolean;
+  delivery_id: string | null;
+  is_budget_freed: boolean;
+};
 
 const statement = `select ord, is_fenced, delivery_id, (job).id, (job).seq, (job).attempt, (job).tenant_id, (job).status, (job).target, (job).provider,
-  (job).chain, (job).priority, (job).estimated_tokens, (job).dispatched_at, (job).traceparent
-  from waybill.settle_attempts($1::jsonb, $2::text[], $3::text[], $4::text[])`;
+  (job).chain, (job).priority, (job).estimated_tokens, (job).estimated_output, (job).dispatched_at, (job).traceparent, is_budget_freed
+  from waybill.settle_attempts($1::jsonb, $2::text[], $3::text[], $4::text[], $5::jsonb)`;
 
-export async function settleAttempts(database: Database, settlements: readonly Settlement[]): Promise<Settled[]> {
+export async function settleAttempts(
+  database: Database,
+  settlements: readonly Settlement[],
+  budgets: readonly BudgetRule[],
+): Promise<Settled[]> {
   // `ord` counts from 1, as arrays do in SQL. Always in the same order of jobs, so that two statements that meet do
   // not wait for each other.
   const items = settlements.map(toItem).toSorted((a, b) => (a.job < b.job ? -1 : 1));
@@ -122,15 +156,18 @@ export async function settleAttempts(database: Database, settlements: readonly S
     settlements.map(({ next }) => (next.kind === 'succeed' ? next.output : null)),
     settlements.map(({ telling }) => telling?.payload ?? null),
     settlements.map(({ next }) => (next.kind === 'requeue' ? next.carried : null)),
+    budgetsJson(budgets),
   ]);
   const byOrd = new Map((rows as unknown as Row[]).map((row) => [row.ord, row]));
   return settlements.map((_, index) => {
     const row = byOrd.get(index + 1);
-    return row?.is_fenced ? { kind: 'settled', job: row, deliveryId: row.delivery_id } : { kind: 'fence_lost' };
+    return row?.is_fenced
+      ? { kind: 'settled', job: row, deliveryId: row.delivery_id, isBudgetFreed: row.is_budget_freed }
+      : { kind: 'fence_lost' };
   });
 }
 
-function toItem({ end, next, telling }: Settlement, index: number) {
+function toItem({ end, next, telling, decided }: Settlement, index: number) {
   const text = (value: string | null, max: number) => (value === null ? null : cleanText(value, max));
   return {
     ord: index + 1,
@@ -148,6 +185,7 @@ function toItem({ end, next, telling }: Settlement, index: number) {
     request_id: text(end.requestId, 200),
     response_model: text(end.responseModel, 200),
     usage: end.usage === null ? null : JSON.stringify(usageSchema.parse(end.usage)),
+    ...tokensOf(end),
     warnings:
       end.warnings.length === 0 ? null : JSON.stringify(end.warnings.slice(0, 20).map((each) => cleanText(each, 200))),
     cost_nano: end.cost.nano?.toString() ?? null,
@@ -162,7 +200,17 @@ function toItem({ end, next, telling }: Settlement, index: number) {
     event_type: telling?.type ?? null,
     is_part: end.isPart,
     carrying: carryingOf(end, next),
+    decision: decided?.kind ?? null,
+    decision_why: text(decided?.why ?? null, 300),
+    decision_detail: text(decided?.detail ?? null, 4_000),
+    config_version: decided?.configVersion ?? null,
   };
+}
+
+/** What the call took of its account's rates: nothing is known of an answer without usage, and what was reserved stays. */
+function tokensOf({ usage, cost }: AttemptEnd) {
+  if (usage !== null) return { input_tokens: usage.inputTokens, output_tokens: usage.outputTokens };
+  return cost.basis === 'none' ? { input_tokens: 0, output_tokens: 0 } : { input_tokens: null, output_tokens: null };
 }
 
 /** A row of prompts is rewritten only where something changes. */
@@ -177,18 +225,25 @@ function nextColumns(next: NextStep) {
       delay_ms: Math.round(next.delayMs),
       waiting: next.waiting,
       window_size: next.window,
+      require: next.found?.require ?? null,
+      detected: next.found?.detected ?? null,
     };
-  if (next.kind === 'succeed') return { next: next.kind, final_status: 'succeeded' };
+  if (next.kind === 'park') return { next: next.kind, next_target: next.target };
+  if (next.kind === 'succeed')
+    return { next: next.kind, final_status: 'succeeded', is_last_resort: next.isLastResort ?? false };
   return {
     next: next.kind,
     final_status: finalStatusOf(next),
     error_kind: next.error,
     error_message: cleanText(next.message, 500),
+    is_last_resort: false,
   };
 }
 
 /** The status a job ends with. */
-export const finalStatusOf = (next: Exclude<NextStep, { kind: 'requeue' }>): 'succeeded' | 'failed' | 'expired' =>
+export const finalStatusOf = (
+  next: Exclude<NextStep, { kind: 'requeue' | 'park' }>,
+): 'succeeded' | 'failed' | 'expired' =>
   next.kind === 'succeed' ? 'succeeded' : next.error === 'expired' ? 'expired' : 'failed';
 
 const nothingAwaited = { waiting_reason: null, waiting_since: null, waiting_until: null };
@@ -204,6 +259,10 @@ function requeueTo(next: Extract<NextStep, { kind: 'requeue' }>) {
     precedence: 0,
     claimed_by: null,
     available_at: until,
+    limited_since:
+      next.waiting === 'rate_limit'
+        ? sql<Date | null>`case when target = ${next.target} then coalesce(limited_since, clock_timestamp()) end`
+        : null,
     dispatched_at: next.delayMs > longestQueuedDelayMs ? null : roomIn(next.target, next.window),
     ...(isWaiting
       ? { waiting_reason: next.waiting, waiting_since: sql<Date>`clock_timestamp()`, waiting_until: until }
@@ -233,23 +292,56 @@ export async function redirectQueuedJob(
   return job ?? null;
 }
 
-/** Says what a job in the queue waits for, while its entry is delayed; fenced on (id, seq). */
+/** Asks somebody before a queued job goes to another target; null when its entry is stale. */
+export async function parkQueuedJob(
+  database: Database,
+  id: string,
+  seq: number,
+  target: string,
+): Promise<JobRow | null> {
+  const job = await database.kysely
+    .updateTable('waybill.jobs')
+    .set({
+      status: 'awaiting_approval',
+      seq: sql<number>`seq + 1`,
+      target,
+      provider: splitTarget(target).provider,
+      precedence: 0,
+      dispatched_at: null,
+      limited_since: null,
+      waiting_reason: 'approval',
+      waiting_since: sql<Date>`clock_timestamp()`,
+      waiting_until: sql<Date>`deadline_at`,
+    })
+    .where('id', '=', id)
+    .where('seq', '=', seq)
+    .where('status', '=', 'queued')
+    .returningAll()
+    .executeTakeFirst();
+  return job ?? null;
+}
+
+/** Says what a job in the queue waits for, while its entry is delayed; fenced on (id, seq), null when that is stale. */
 export async function noteWaiting(
   database: Database,
   id: string,
   seq: number,
   reason: WaitingReason,
   delayMs: number,
-): Promise<void> {
-  await database.kysely
+): Promise<JobRow | null> {
+  const isLimit = reason === 'rate_limit';
+  const job = await database.kysely
     .updateTable('waybill.jobs')
     .set({
       waiting_reason: reason,
-      waiting_since: sql<Date>`coalesce(waiting_since, clock_timestamp())`,
+      waiting_since: sql<Date>`case when waiting_reason = ${reason} then coalesce(waiting_since, clock_timestamp()) else clock_timestamp() end`,
       waiting_until: sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`,
+      ...(isLimit ? { limited_since: sql<Date>`coalesce(limited_since, clock_timestamp())` } : {}),
     })
     .where('id', '=', id)
     .where('seq', '=', seq)
     .where('status', '=', 'queued')
-    .execute();
+    .returningAll()
+    .executeTakeFirst();
+  return job ?? null;
 }

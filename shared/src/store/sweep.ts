@@ -1,5 +1,7 @@
 /** The statements of the sweep: what a dead process left behind is found by state, in batches. */
 import { sql } from 'kysely';
+import type { BudgetRule } from '../routing/budgets.ts';
+import { budgetsJson } from './claim.ts';
 import type { Database } from './database.ts';
 
 /** Attempts of dead workers become `unknown`; returns how many. */
@@ -74,6 +76,19 @@ export async function returnToBacklog(database: Database, id: string, seq: numbe
     .where('seq', '=', seq)
     .where('status', '=', 'queued')
     .execute();
+}
+
+/** What was reserved for attempts whose worker died is taken for spent. Returns how many attempts. */
+export async function commitLostReservations(
+  database: Database,
+  budgets: readonly BudgetRule[],
+  limit: number,
+): Promise<number> {
+  const { rows } = await database.pool.query('select waybill.commit_lost($1, $2::jsonb) as n', [
+    limit,
+    budgetsJson(budgets),
+  ]);
+  return Number(rows[0]?.n ?? 0);
 }
 
 export async function forgetExpiredKeys(database: Database): Promise<void> {

@@ -1,7 +1,7 @@
 /** The rows as Kysely sees them. Names are those of the database; `int8` and `numeric` arrive as strings. */
-import type { ColumnType, Generated } from 'kysely';
+import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { AttemptStatus } from '../domain/attempt.ts';
-import type { JobStatus, WaitingReason } from '../domain/job.ts';
+import type { DecisionKind, JobStatus, WaitingReason } from '../domain/job.ts';
 
 type Time = ColumnType<Date, Date | string, Date | string>;
 type TimeOrNull = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
@@ -75,6 +75,16 @@ export interface Tables {
   };
   'waybill.provider_health': HealthTable;
   'waybill.events': { id: string; ord: Generated<string>; type: string; data: string; created_at: GeneratedTime };
+  'waybill.decisions': DecisionTable;
+  'waybill.audit': {
+    id: Generated<string>;
+    at: GeneratedTime;
+    actor: string;
+    action: string;
+    tenant_id: string | null;
+    job_id: string | null;
+    detail: string;
+  };
   'waybill.epochs': { provider: string; epoch: string; changed_at: GeneratedTime };
 }
 
@@ -98,7 +108,28 @@ export interface JobTable {
   config_version: string;
   require: string[];
   exclude_providers: string[];
+  /** Input and output. */
   estimated_tokens: number;
+  /** The part of them that is output. */
+  estimated_output: Generated<number>;
+  /** No tokenizer counts more input than this. */
+  input_bound: Generated<number>;
+  /** As the request bounds its output; null: it does not. */
+  output_bound: number | null;
+  /** Since when it waits for a limit of its present target. */
+  limited_since: TimeOrNull;
+  /** An operator has paused it. */
+  paused_at: TimeOrNull;
+  api_key_id: string | null;
+  end_user: string | null;
+  max_cost_nano: BigIntOrNull;
+  conversation: string | null;
+  /** Kinds of what the privacy detectors found; never what they found. */
+  detected: Generated<string[]>;
+  /** Events it is told of besides its end. */
+  webhook_events: Generated<string[]>;
+  /** Answered by the chain's last resort. */
+  is_last_resort: Generated<boolean>;
   attempt_timeout_ms: number | null;
   expires_in_ms: ColumnType<string, number, number>;
   metadata: ColumnType<Record<string, string>, string, string>;
@@ -139,6 +170,9 @@ export interface AttemptTable {
   place: string | null;
   /** An answer that was not the whole one. */
   is_part: Generated<boolean>;
+  /** What was reserved of the account's rates, then what was really used. */
+  input_tokens: number | null;
+  output_tokens: number | null;
   started_at: GeneratedTime;
   ended_at: TimeOrNull;
   duration_ms: number | null;
@@ -152,6 +186,22 @@ export interface AttemptTable {
   cost_reason: string | null;
   warnings: string | null;
 }
+
+export interface DecisionTable {
+  job_id: string;
+  run: number;
+  seq: number;
+  kind: DecisionKind;
+  target: string;
+  next_target: string | null;
+  why: string;
+  /** JSON text of what was known. */
+  detail: string | null;
+  config_version: string | null;
+  at: GeneratedTime;
+}
+
+export type DecisionRow = Selectable<DecisionTable>;
 
 export interface HealthTable {
   provider: string;

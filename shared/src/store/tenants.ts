@@ -24,6 +24,24 @@ export async function ensureTenant(database: Database, sealer: Sealer, id: strin
     .execute();
 }
 
+/** Makes the tenants that the configuration names, and gives each its weight. @param tenants by name */
+export async function ensureConfiguredTenants(
+  database: Database,
+  sealer: Sealer,
+  tenants: Readonly<Record<string, { readonly weight: number }>>,
+): Promise<void> {
+  for (const [name, { weight }] of Object.entries(tenants)) {
+    const id = `ten_${name}`;
+    await ensureTenant(database, sealer, id, name);
+    await database.kysely
+      .updateTable('waybill.tenants')
+      .set({ weight })
+      .where('id', '=', id)
+      .where('weight', '<>', weight)
+      .execute();
+  }
+}
+
 /** The secret every webhook to an ad-hoc address of the tenant is signed with, as `whsec_…`. */
 export async function webhookSecretOf(database: Database, sealer: Sealer, tenantId: string): Promise<string> {
   const row = await database.kysely

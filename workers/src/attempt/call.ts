@@ -59,6 +59,13 @@ export function callTarget(call: CallRequest, context: WorkerContext): Promise<C
   });
 }
 
+/** Nothing was sent, and it says nothing of the target. */
+export const notCalled = (reason: StopReason): Called => ({
+  result: { kind: 'stopped', reason, meta: notSent },
+  warnings: [],
+  told: untold,
+});
+
 /** A fault of ours must not leave the attempt open: it ends as `unknown`, and counts. */
 async function sendGuarded(call: CallRequest, model: string, context: WorkerContext): Promise<Called> {
   try {

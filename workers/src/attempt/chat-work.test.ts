@@ -17,6 +17,8 @@ const base: ChatWorkInput = {
   target: 'p/m',
   chain: chainOfTarget('p/m'),
   carried: null,
+  turns: [],
+  windowTokens: null,
   defaults: {},
   uselessAnswers: 0,
 };

@@ -1,5 +1,6 @@
 /** A chat completion: what is asked of the target, and whether the answer is what was asked for. */
 import { checkOutput } from '@waybill/shared/chat/check-output.ts';
+import { withHistory } from '@waybill/shared/chat/conversation.ts';
 import { type ChatParams, type ChatRequest, outputLimitOf, withParams } from '@waybill/shared/chat/request.ts';
 import { type Answer, toChatCompletion } from '@waybill/shared/chat/response.ts';
 import type { Dialect, WriteResult } from '@waybill/shared/providers/dialect.ts';
@@ -22,7 +23,10 @@ export function createChatWork(stored: ChatRequest, input: ChatWorkInput): Work 
   // Dialects learn by the call alone whether it is streamed.
   const { stream, stream_options: _options, ...asked } = stored;
   const configured = withParams(asked, input.defaults, input.chain.params[input.target] ?? {});
-  const request = goOn(varySeed(configured, input.uselessAnswers), carried);
+  const fit = { target: input.target, windowTokens: input.windowTokens };
+  const joined = withHistory(varySeed(configured, input.uselessAnswers), input.turns, fit);
+  const request = goOn(joined.request, carried);
+  const left = joined.dropped === 0 ? [] : [`history: ${joined.dropped} earlier turn(s) do not fit and were left out`];
   return {
     operation: 'chat',
     isStreamed: mayBeStreamed(request) && (stream === true || (outputLimitOf(request) ?? 0) > longAnswerTokens),
@@ -36,7 +40,8 @@ export function createChatWork(stored: ChatRequest, input: ChatWorkInput): Work 
       });
       if (written.kind === 'unsupported') return written;
       const toDelivery = (answer: Answer) => deliver(join(carried, answer), answer, request, carried, input);
-      return { ...written, reader: mapReader(written.reader, toDelivery) };
+      const http = { ...written.http, warnings: [...written.http.warnings, ...left] };
+      return { ...written, http, reader: mapReader(written.reader, toDelivery) };
     },
   };
 }

@@ -63,6 +63,8 @@ const base: Ended = {
     attempt: 4,
     tenant_id: 'ten_1',
     priority: 1,
+    endpoint: '/v1/chat/completions',
+    require: [],
     deadline_at: new Date(nowMs + 3_600_000),
   } as unknown as JobRow,
   target: 'p/m',
@@ -81,6 +83,8 @@ const base: Ended = {
   durationMs: 12,
   nowMs,
   random: 0,
+  retryInMs: 0,
+  barred: null,
   windowOf: (target) => (target === 'p/m' ? 10 : 20),
 };
 const run = (result: CallResult<Delivery>, more: Partial<Ended> = {}) => conclude({ ...base, ...more, result });
@@ -100,7 +104,8 @@ test('an answer ends the job, with its price', () => {
       hadCarried: false,
     },
     next: { kind: 'succeed', output: 'output of job_1 at 1000000' },
-    failure: null,
+    decided: null,
+    isRetry: false,
   });
 });
 
@@ -108,7 +113,8 @@ test('a part of an answer sends the job back to where it is at once, with what i
   expect(run(answered({ carried: vectors }))).toMatchObject({
     end: { status: 'succeeded', isPart: true, failure: null, cost: { nano: 2_000_000n } },
     next: { kind: 'requeue', target: 'p/m', delayMs: 0, waiting: null, window: 10, carried: JSON.stringify(vectors) },
-    failure: null,
+    decided: null,
+    isRetry: false,
   });
 });
 
@@ -173,9 +179,10 @@ test.for<[string, CallResult<Delivery>, Partial<Ended>, string, Carried | null]>
 });
 
 test('a call that was stopped is neither a success nor a failure', () => {
-  const { end, failure: told } = run({ kind: 'stopped', reason: 'shutdown', meta });
+  const { end, decided, isRetry } = run({ kind: 'stopped', reason: 'shutdown', meta });
   expect(end).toMatchObject({ status: 'aborted', failure: null, cost: { nano: null, reason: 'aborted' } });
-  expect(told).toBeNull();
+  expect(decided).toBeNull();
+  expect(isRetry).toBe(false);
 });
 
 test('another credential of the same target is tried at once', () => {
@@ -199,5 +206,97 @@ test('a job without a target left says so, and what it carried goes no further',
     kind: 'fail',
     error: 'requirement_unmet',
     message: 'no target may serve this job',
+  });
+});
+
+test.for<[string, CallResult<Delivery>, Partial<Ended>, boolean]>([
+  ['a call of the same target again', failed('server_error'), {}, true],
+  ['a fallback', failed('context_length'), {}, false],
+  ['a wait for a limit', failed('rate_limit', { retryAfterMs: 1_000, httpStatus: 429 }), {}, false],
+  ['another credential', failed('auth', { httpStatus: 401 }), { isOpenElsewhere: true }, false],
+])('the budget of retries is asked for %s: %s', ([, result, more, isRetry]) => {
+  expect(run(result, more).isRetry).toBe(isRetry);
+});
+
+test('a retry over the budget goes elsewhere, and waits for its turn where there is nowhere else', () => {
+  expect(run(failed('server_error'), { retryInMs: 700 })).toMatchObject({
+    next: { kind: 'requeue', target: 'q/m' },
+    decided: { kind: 'fall_back', why: 'server_error (HTTP 500)' },
+    isRetry: false,
+  });
+  const alone = { retryInMs: 700, candidates: [{ target: 'p/m', kind: 'eligible' as const }] };
+  expect(run(failed('server_error'), alone).next).toMatchObject({ kind: 'requeue', target: 'p/m', delayMs: 700 });
+});
+
+test('what is decided says why, and what stood against the others', () => {
+  const found: Ended['candidates'] = [
+    { target: 'p/m', kind: 'eligible' },
+    { target: 'x/m', kind: 'skipped', reason: 'breaker', detail: 'its breaker is open', untilMs: null },
+    { target: 'q/m', kind: 'eligible' },
+  ];
+  expect(run(failed('context_length', { httpStatus: 400 }), { candidates: found })).toMatchObject({
+    next: { kind: 'requeue', target: 'q/m' },
+    decided: {
+      kind: 'fall_back',
+      why: 'context_length (HTTP 400)',
+      detail: JSON.stringify([{ target: 'x/m', reason: 'breaker', detail: 'its breaker is open' }]),
+      configVersion: 'v1',
+    },
+  });
+});
+
+test('in manual mode a fallback is parked, and a retry is not', () => {
+  const chain = { ...base.chain, mode: 'manual' as const };
+  expect(run(failed('context_length'), { chain })).toMatchObject({
+    next: { kind: 'park', target: 'q/m' },
+    decided: { kind: 'park' },
+  });
+  expect(run(failed('server_error'), { chain }).next).toMatchObject({ kind: 'requeue', target: 'p/m' });
+});
+
+const only: Ended['candidates'] = [{ target: 'p/m', kind: 'eligible' }];
+
+test('when no target answered, the last resort does, and says so', () => {
+  const chain = { ...base.chain, lastResort: 'We are closed.' };
+  const { end, next, decided } = run(failed('context_length'), { chain, candidates: only });
+  expect(end.status).toBe('failed');
+  expect(decided).toMatchObject({ kind: 'fail', why: 'context_length (HTTP 500); the last resort answers' });
+  if (next.kind !== 'succeed') throw new Error('it was answered');
+  expect(next.isLastResort).toBe(true);
+  expect(JSON.parse(next.output).choices[0].message.content).toBe('We are closed.');
+});
+
+test.for<[string, CallResult<Delivery>, Partial<Ended>]>([
+  ['embeddings', failed('context_length'), { job: { ...base.job, endpoint: '/v1/embeddings' } }],
+  ['a chain without one', failed('context_length'), { chain: base.chain }],
+])('no last resort is there for %s', ([, result, more]) => {
+  const chain = { ...base.chain, lastResort: 'We are closed.' };
+  expect(run(result, { chain, candidates: only, ...more }).next).toMatchObject({ kind: 'fail' });
+});
+
+const bar = { require: ['local'], detected: ['email'] as const };
+
+test('a request that must not go to the target goes to one that may have it, and requires its labels from now on', () => {
+  const notSent: CallResult<Delivery> = { kind: 'stopped', reason: 'shutdown', meta: { ...meta, isSent: false } };
+  const { end, next, decided } = run(notSent, { barred: bar });
+  expect(end).toMatchObject({ status: 'aborted', failure: null, cost: { nano: 0n } });
+  expect(next).toMatchObject({
+    kind: 'requeue',
+    target: 'q/m',
+    delayMs: 0,
+    found: { require: ['local'], detected: ['email'] },
+  });
+  expect(decided).toMatchObject({ kind: 'fall_back', why: 'privacy: email' });
+});
+
+test('a request that no target may have fails with the labels it wants', () => {
+  const notSent: CallResult<Delivery> = { kind: 'stopped', reason: 'shutdown', meta: { ...meta, isSent: false } };
+  expect(run(notSent, { barred: bar, candidates: only })).toMatchObject({
+    next: {
+      kind: 'fail',
+      error: 'requirement_unmet',
+      message: 'its request holds email, and no target has the labels local',
+    },
+    decided: { kind: 'fail' },
   });
 });

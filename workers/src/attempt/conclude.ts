@@ -2,19 +2,22 @@
  * From a call's result to what is settled: the attempt's end, and the job's next step. Pure but for the values
  * handed in; the table of `decide` says what a failure means.
  */
+import { lastResortCompletion } from '@waybill/shared/chat/last-resort.ts';
 import { modelSettings } from '@waybill/shared/config/model-settings.ts';
 import type { ChainSettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
-import { type Failure, type FailureAction, failureRule, pauseOf } from '@waybill/shared/domain/failure.ts';
+import { type Failure, type FailureAction, failureRule } from '@waybill/shared/domain/failure.ts';
 import { priorities, splitTarget } from '@waybill/shared/domain/job.ts';
 import { type Cost, costOfCall } from '@waybill/shared/pricing/cost.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
 import type { Candidate } from '@waybill/shared/routing/candidates.ts';
-import { type Decision, decide } from '@waybill/shared/routing/decide.ts';
+import { comesBackAtMs, type Decision, decide } from '@waybill/shared/routing/decide.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
-import type { AttemptEnd, NextStep } from '@waybill/shared/store/settle.ts';
+import type { AttemptEnd, Decided, NextStep } from '@waybill/shared/store/settle.ts';
+import type { Bar } from './bar.ts';
 import { type Carried, fits } from './carried.ts';
 import type { Delivery } from './delivery.ts';
+import { skippedJson } from './route-of.ts';
 
 export interface Ended {
   readonly job: JobRow;
@@ -33,6 +36,10 @@ export interface Ended {
   readonly durationMs: number;
   readonly nowMs: number;
   readonly random: number;
+  /** When the provider's budget of retries has one again, in ms; 0: now. */
+  readonly retryInMs: number;
+  /** It was not called, because of what its request holds; null: it was. */
+  readonly barred: Bar | null;
   /** The window of a target, in entries. */
   readonly windowOf: (target: string) => number;
 }
@@ -40,12 +47,21 @@ export interface Ended {
 export interface Conclusion {
   readonly end: AttemptEnd;
   readonly next: NextStep;
-  /** The failure that other jobs should know of; null for an answer or a stopped call. */
-  readonly failure: Failure | null;
+  /** null: nothing was decided that the attempt itself does not say. */
+  readonly decided: Decided | null;
+  /** Another call of the same target, which the provider's budget of retries has to allow. */
+  readonly isRetry: boolean;
 }
+
+const nothingDecided = { decided: null, isRetry: false };
+
+/** Why an attempt ended as it did, in words. */
+export const whyOf = ({ failure, httpStatus }: Pick<AttemptEnd, 'failure' | 'httpStatus'>): string =>
+  failure === null ? 'stopped' : `${failure.kind}${httpStatus === null ? '' : ` (HTTP ${httpStatus})`}`;
 
 export function conclude(ended: Ended): Conclusion {
   const { result } = ended;
+  if (ended.barred !== null) return concludeBarred(ended, ended.barred);
   if (result.kind === 'stopped') return concludeStopped(ended);
   if (result.kind === 'failure') return concludeFailure(ended, result.failure, result.partial, null);
   const { fault } = result.answer;
@@ -60,19 +76,43 @@ function concludeAnswer(ended: Ended, answer: Delivery): Conclusion {
   return {
     end: endOf(ended, 'succeeded', null, answer, null),
     next: { kind: 'succeed', output },
-    failure: null,
+    ...nothingDecided,
   };
 }
 
 function concludePart(ended: Ended, answer: Delivery, carried: Carried): Conclusion {
   const end = { ...endOf(ended, 'succeeded', null, answer, null), isPart: true };
-  return { end, next: goOnHere(ended, JSON.stringify(carried)), failure: null };
+  return { end, next: goOnHere(ended, JSON.stringify(carried)), ...nothingDecided };
 }
 
 /** Shutdown and a lost lease send the job back where it was; a cancelled job is final already. */
 function concludeStopped(ended: Ended): Conclusion {
   const end = endOf(ended, 'aborted', null, null, null);
-  return { end, next: goOnHere(ended, carriedTo(ended.target, ended.carried)), failure: null };
+  return { end, next: goOnHere(ended, carriedTo(ended.target, ended.carried)), ...nothingDecided };
+}
+
+/** What its request holds must not go to this target: to one that may have it, or nowhere. */
+function concludeBarred(ended: Ended, { require, detected }: Bar): Conclusion {
+  const end = endOf(ended, 'aborted', null, null, null);
+  const why = `privacy: ${detected.join(', ')}`;
+  const next = ended.candidates.find(
+    (candidate) => candidate.kind === 'eligible' && candidate.target !== ended.target,
+  )?.target;
+  if (next === undefined) {
+    const message = `its request holds ${detected.join(', ')}, and no target has the labels ${require.join(', ')}`;
+    const step: NextStep = { kind: 'fail', error: 'requirement_unmet', message };
+    return { end, next: step, decided: decidedOf(ended, 'fail', why), isRetry: false };
+  }
+  const step: NextStep = {
+    kind: 'requeue',
+    target: next,
+    delayMs: 0,
+    waiting: null,
+    window: ended.windowOf(next),
+    carried: carriedTo(next, ended.carried),
+    found: { require, detected },
+  };
+  return { end, next: step, decided: decidedOf(ended, 'fall_back', why), isRetry: false };
 }
 
 const goOnHere = ({ target, windowOf }: Ended, carried: string | null): NextStep => ({
@@ -96,7 +136,7 @@ function concludeFailure(
   partial: Delivery | null,
   action: FailureAction | null,
 ): Conclusion {
-  const decision = decide({
+  const input = {
     failure: found,
     target: ended.target,
     policy: { ...ended.chain, onLimitMs: ended.chain.onLimitMs[priorities[ended.job.priority] ?? 'normal'] },
@@ -106,20 +146,44 @@ function concludeFailure(
     deadlineAtMs: ended.job.deadline_at.getTime(),
     random: ended.random,
     isOpenElsewhere: ended.isOpenElsewhere,
+    retryInMs: ended.retryInMs,
     action,
-  });
+  };
+  const decision = decide(input);
   if (decision.kind === 'succeed' && partial !== null) return concludeAnswer(ended, partial);
-  const pause = pauseOf(found);
-  const comesBack = failureRule(found.kind).waiting || pause !== null;
-  // The provider's own time wins over ours, also when it is sooner.
-  const waitMs = Math.max(found.retryAfterMs ?? pause?.ms ?? 0, decision.kind === 'retry' ? decision.delayMs : 0);
   const goesOnFrom = ended.chain.resume === 'continue' && breaking.has(found.kind) ? (partial?.kept ?? null) : null;
+  const end = endOf(ended, 'failed', found, partial, comesBackAtMs(input, decision));
+  const next = lastResortOf(decision, ended) ?? nextOf(decision, ended, found, goesOnFrom);
   return {
-    end: endOf(ended, 'failed', found, partial, comesBack ? ended.nowMs + waitMs : null),
-    next: nextOf(decision, ended, found, goesOnFrom),
-    failure: found,
+    end,
+    next,
+    decided: decisionOf(decision, ended, next, whyOf(end)),
+    isRetry: decision.kind === 'retry' && !failureRule(found.kind).waiting && !ended.isOpenElsewhere,
   };
 }
+
+/** What the chain says when no target answered; embeddings have no words. */
+function lastResortOf(decision: Decision, { chain, job, nowMs }: Ended): NextStep | null {
+  const isLast = decision.kind === 'fail' && decision.error === 'attempts_exhausted';
+  if (!isLast || chain.lastResort === null || job.endpoint !== '/v1/chat/completions') return null;
+  const output = JSON.stringify(lastResortCompletion(chain.lastResort, { jobId: job.id, createdAtMs: nowMs }));
+  return { kind: 'succeed', output, isLastResort: true };
+}
+
+function decisionOf(decision: Decision, ended: Ended, next: NextStep, why: string): Decided | null {
+  if (next.kind === 'succeed')
+    return next.isLastResort ? decidedOf(ended, 'fail', `${why}; the last resort answers`) : null;
+  if (decision.kind === 'fall_back' || decision.kind === 'park' || decision.kind === 'wait' || decision.kind === 'fail')
+    return decidedOf(ended, decision.kind, why);
+  return null;
+}
+
+const decidedOf = ({ candidates, configVersion }: Ended, kind: Decided['kind'], why: string): Decided => ({
+  kind,
+  why,
+  detail: skippedJson(candidates),
+  configVersion,
+});
 
 /** @param kept what the attempt that failed leaves to go on from; what earlier ones left is kept as well */
 export function nextOf(
@@ -133,6 +197,7 @@ export function nextOf(
       found === null ? 'no target may serve this job' : `${ended.target}: ${found.message} (${found.kind})`;
     return { kind: 'fail', error: decision.kind === 'fail' ? decision.error : (found?.kind ?? 'unknown'), message };
   }
+  if (decision.kind === 'park') return decision;
   return {
     kind: 'requeue',
     target: decision.target,

@@ -1,6 +1,7 @@
 /**
  * What an attempt asks for and gets, whichever endpoint its job is for. The rest of an attempt knows only this.
  */
+import type { Turn } from '@waybill/shared/chat/conversation.ts';
 import type { ChainSettings } from '@waybill/shared/config/settings.ts';
 import type { Failure, FailureAction } from '@waybill/shared/domain/failure.ts';
 import type { Usage } from '@waybill/shared/domain/usage.ts';
@@ -43,6 +44,10 @@ export interface WorkInput {
   readonly target: string;
   readonly chain: ChainSettings;
   readonly carried: Carried | null;
+  /** What was said before in the job's conversation. */
+  readonly turns: readonly Turn[];
+  /** Of the target; null: not known. */
+  readonly windowTokens: number | null;
 }
 
 /** The same reader, of something made from what it reads. */

@@ -22,6 +22,7 @@ const wire: WireInput = {
   contextWindow: null,
   nowMs: 0,
 };
+const alone = { turns: [], windowTokens: null };
 const own = (count: number, more: Partial<EmbeddingsAnswer> = {}): EmbeddingsAnswer => ({
   vectors: Array.from({ length: count }, (_, index) => [10 + index]),
   model: 'm-1',
@@ -40,7 +41,7 @@ function play(answer: EmbeddingsAnswer, { carried = null, target = 'p/m', body =
     return { kind: 'request', http: { url: '', headers: {}, body: '', warnings: [] }, reader };
   };
   const dialect = { embeddings: { maxInputs: 2, write } } as unknown as Dialect;
-  const work = createEmbeddingsWork(body, { target, chain: chainOfTarget(target), carried });
+  const work = createEmbeddingsWork(body, { target, chain: chainOfTarget(target), carried, ...alone });
   const written = work.write(dialect, { ...wire, target });
   if (written.kind !== 'request') throw new Error('nothing was written');
   const read = written.reader.readAnswer(null);
@@ -113,6 +114,6 @@ test('one text is a list of one; in base64 when that is asked for', () => {
 
 test('a dialect without embeddings is not called', () => {
   const dialect = { embeddings: null } as unknown as Dialect;
-  const work = createEmbeddingsWork(request, { target: 'p/m', chain: chainOfTarget('p/m'), carried: null });
+  const work = createEmbeddingsWork(request, { target: 'p/m', chain: chainOfTarget('p/m'), carried: null, ...alone });
   expect(work.write(dialect, wire)).toEqual({ kind: 'unsupported', feature: 'embeddings' });
 });

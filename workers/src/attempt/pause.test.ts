@@ -67,7 +67,10 @@ function start({ isStoreDown = false } = {}) {
   const context = {
     coordination,
     database,
-    fleet: { read: async () => ({ pauses, throughput: new Map(), switches: new Map() }), forget: () => undefined },
+    fleet: {
+      read: async () => ({ pauses, throughput: new Map(), switches: new Map(), breakers: new Map() }),
+      forget: () => undefined,
+    },
     credentials: { of: () => credentials },
     logger: createLogger({ level: 'debug', destination: { write: (line) => void log.push(line) } }),
     now: () => nowMs,
@@ -75,7 +78,16 @@ function start({ isStoreDown = false } = {}) {
   const meansOf = (account: string): Means => {
     const place = placesOf(provider as NonNullable<typeof provider>, 'm').find(({ id }) => id === `${account}@2`);
     if (!place) throw new Error('the place is configured');
-    const permit = { token: 't', target: 'p/m', epoch: 'e', place, isAlone: true, takenAtMs: 0 };
+    const permit = {
+      token: 't',
+      target: 'p/m',
+      epoch: 'e',
+      place,
+      isAlone: true,
+      isProbe: false,
+      reservation: null,
+      takenAtMs: 0,
+    };
     const credential = credentials.find((each) => each.account === account) ?? null;
     return { permit, credential, provider: provider as NonNullable<typeof provider> };
   };

@@ -1,15 +1,24 @@
-import type { Coordination, PermitEnd } from '@waybill/shared/coordination/coordination.ts';
+import { noRateLimits } from '@waybill/shared/config/resolve-limits.ts';
+import type {
+  BreakerReading,
+  Coordination,
+  PermitEnd,
+  UnusedPermit,
+} from '@waybill/shared/coordination/coordination.ts';
 import type { FailureKind } from '@waybill/shared/domain/failure.ts';
 import { failure } from '@waybill/shared/providers/dialect.ts';
 import type { CallMeta, CallResult } from '@waybill/shared/providers/transport.ts';
 import type { Entry } from '@waybill/shared/queue/entry.ts';
+import { defaultBreaker } from '@waybill/shared/routing/breaker.ts';
+import { rateLimits } from '@waybill/shared/routing/limits.ts';
 import { expect, test } from 'vitest';
 import type { WorkerContext } from '../worker-context.ts';
 import type { Delivery } from './delivery.ts';
+import type { Permit } from './permit.ts';
 import { settlePermit } from './permit-end.ts';
 
 const meta: CallMeta = { firstByteMs: 1, httpStatus: 200, requestId: null, isSent: true, limitHeaders: {} };
-const delivery = (inputTokens: number | null): Delivery => ({
+const delivery = (inputTokens: number | null, cacheReadTokens = 0): Delivery => ({
   model: null,
   providerId: null,
   usage:
@@ -18,7 +27,7 @@ const delivery = (inputTokens: number | null): Delivery => ({
       : {
           inputTokens,
           outputTokens: 10,
-          cacheReadTokens: 0,
+          cacheReadTokens,
           cacheWriteTokens: 0,
           cacheWrite1hTokens: 0,
           reasoningTokens: 0,
@@ -48,11 +57,30 @@ const failed = (
 });
 const stopped: CallResult<Delivery> = { kind: 'stopped', reason: 'cancelled', meta: { ...meta, httpStatus: null } };
 
-async function settle(result: CallResult<Delivery>): Promise<{ end: PermitEnd; pauses: unknown[] }> {
+const breaker = { windowMs: 45_000, latencySpike: null as number | null };
+const reservation = {
+  size: { inputTokens: 70, outputTokens: 30 },
+  limits: rateLimits({ ...noRateLimits, tokensPerMinute: 10_000 }),
+  atMs: 7,
+};
+
+async function settle(
+  result: CallResult<Delivery>,
+  more: Partial<Permit> & { dialect?: string; latencySpike?: number; reading?: BreakerReading } = {},
+): Promise<{ end: PermitEnd; pauses: unknown[]; swaps: unknown[] }> {
+  const { dialect = 'openai', latencySpike = null, reading = null, ...ofPermit } = more;
   const ends: PermitEnd[] = [];
   const pauses: unknown[] = [];
+  const swaps: unknown[] = [];
   const coordination = {
-    settlePermit: async (end: PermitEnd) => void ends.push(end),
+    async settlePermit(end: PermitEnd) {
+      ends.push(end);
+      return reading;
+    },
+    swapBreaker: async (...swap: unknown[]) => {
+      swaps.push(swap);
+      return true;
+    },
     pause: async (...pause: unknown[]) => pauses.push(pause),
   } as unknown as Coordination;
   const fleet = { forget: () => undefined };
@@ -62,14 +90,21 @@ async function settle(result: CallResult<Delivery>): Promise<{ end: PermitEnd; p
     epoch: 'e',
     place: { id: 'a@2', account: 'a', endpoint: 'http://127.0.0.1:1', concurrency: 7 },
     isAlone: true,
+    isProbe: false,
+    reservation: null,
     takenAtMs: performance.now(),
+    ...ofPermit,
   };
   const entry = { tenant: 'ten_1', estimate: 100 } as Entry;
-  await settlePermit(permit, entry, result, { coordination, fleet, now: () => 1_000_000 } as unknown as WorkerContext);
+  const settings = { breaker: { ...defaultBreaker, ...breaker, latencySpike }, providers: { p: { dialect } } };
+  const context = { coordination, fleet, settings: () => settings, now: () => 1_000_000, random: () => 0.5 };
+  await settlePermit(permit, entry, result, context as unknown as WorkerContext);
   const [end] = ends;
   if (ends.length !== 1 || !end) throw new Error('the permit was not settled once');
-  return { end, pauses };
+  return { end, pauses, swaps };
 }
+/** Of the rates. @param isSent a request counts, whatever came of it */
+const unused = (isSent: boolean) => ({ used: { inputTokens: 0, outputTokens: 0 }, isSent });
 const endOf = async (result: CallResult<Delivery>) => (await settle(result)).end;
 
 test('the place is freed by the token it was taken with', async () => {
@@ -136,4 +171,86 @@ test.for<[string, CallResult<Delivery>, number]>([
   ['the estimate of a call that was stopped', stopped, 100],
 ])('used is %s', async ([, result, used]) => {
   expect((await endOf(result)).used).toBe(used);
+});
+
+test.for<[string, CallResult<Delivery>, Partial<Permit> & { dialect?: string }, object | undefined]>([
+  ['nothing where nothing was reserved', answered(), {}, undefined],
+  ['what the answer says', answered(), { reservation }, { used: { inputTokens: 40, outputTokens: 10 }, isSent: true }],
+  [
+    'what was reserved, of an answer that says nothing',
+    answered({}, null),
+    { reservation },
+    { used: reservation.size },
+  ],
+  ['what was reserved, of a call that was stopped', stopped, { reservation }, { used: reservation.size, isSent: true }],
+  ['nothing of a refused call, which counts as a request', failed('rate_limit'), { reservation }, unused(true)],
+  [
+    'nothing of a call that was never sent',
+    failed('network', { meta: { httpStatus: null, isSent: false } }),
+    { reservation },
+    unused(false),
+  ],
+  [
+    'what was read from a cache, too',
+    { kind: 'answer', answer: delivery(40, 25), meta },
+    { reservation },
+    { used: { inputTokens: 40, outputTokens: 10 } },
+  ],
+  [
+    'what was not read from a cache, at Anthropic',
+    { kind: 'answer', answer: delivery(40, 25), meta },
+    { reservation, dialect: 'anthropic' },
+    { used: { inputTokens: 15, outputTokens: 10 } },
+  ],
+])('of its rates a call used %s', async ([, result, more, rates]) => {
+  const { end } = await settle(result, more);
+  if (rates === undefined) expect(end).not.toHaveProperty('rates');
+  else expect(end.rates).toMatchObject({ ...reservation, ...rates });
+});
+
+test.for<[string, CallResult<Delivery>, PermitEnd['outcome']]>([
+  ['an answer', answered(), 'success'],
+  ['an answer of no use', failed('bad_output', { partial: delivery(20) }), 'success'],
+  ['a broken server', failed('server_error'), 'failure'],
+  ['a rate limit', failed('rate_limit'), 'neither'],
+  ['a cancelled call', stopped, 'neither'],
+])('%s counts for the breaker', async ([, result, outcome]) => {
+  expect(await endOf(result)).toMatchObject({
+    outcome,
+    isProbe: false,
+    breakerWindowMs: 45_000,
+    isLatencyWatched: false,
+  });
+});
+
+test('a probe says that it is one, and what latency says is watched where the policy asks for it', async () => {
+  const { end } = await settle(answered(), { isProbe: true, latencySpike: 3 });
+  expect(end).toMatchObject({ isProbe: true, isLatencyWatched: true });
+});
+
+test('where the end may change the breaker, it is told', async () => {
+  const counts = { consecutive: 0, ok: 0, failed: 0, latencyMs: 0, usual: { ok: 0, failed: 0, latencyMs: 0 } };
+  const state = { kind: 'half_open', successes: 0, cooldownMs: 1, why: 'manual', sinceMs: 0 } as const;
+  const reading: BreakerReading = { target: 'p/m', version: 4, state, counts };
+  const { swaps } = await settle(answered(), { isProbe: true, reading });
+  expect(swaps).toEqual([[reading, { ...state, successes: 1 }, 't']]);
+});
+
+test('a call that was stopped before it was sent gives back all it reserved, and ends as no call', async () => {
+  const back: UnusedPermit[] = [];
+  const coordination = { givePermitBack: async (permit: UnusedPermit) => void back.push(permit) };
+  const place = { id: 'a', account: 'a', endpoint: 'http://127.0.0.1:1', concurrency: 7 };
+  const permit = {
+    token: 't',
+    target: 'p/m',
+    epoch: 'e',
+    place,
+    isAlone: true,
+    isProbe: true,
+    reservation,
+    takenAtMs: 0,
+  };
+  const result: CallResult<Delivery> = { ...stopped, meta: { ...meta, isSent: false, httpStatus: null } };
+  await settlePermit(permit, {} as Entry, result, { coordination } as unknown as WorkerContext);
+  expect(back).toEqual([{ token: 't', target: 'p/m', place: 'a', isProbe: true, reservation }]);
 });

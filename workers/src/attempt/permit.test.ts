@@ -1,15 +1,23 @@
 import type { Place } from '@waybill/shared/config/model-settings.ts';
+import { noRateLimits } from '@waybill/shared/config/resolve-limits.ts';
 import type { Coordination, PermitAnswer, PermitRequest, Signal } from '@waybill/shared/coordination/coordination.ts';
 import type { Epochs } from '@waybill/shared/coordination/epochs.ts';
+import { type RateLimit, rateLimits } from '@waybill/shared/routing/limits.ts';
 import { expect, test } from 'vitest';
-import { takePermit } from './permit.ts';
+import { isTooLate, type Permit, takePermit, unusedPermit } from './permit.ts';
 
 const place = (id: string, concurrency: number): Place => ({ id, account: id, endpoint: 'http://p', concurrency });
 const places = [place('main', 7), place('backup', 3)];
 
-const go: PermitAnswer = { kind: 'go', place: 'backup' };
-const wait: PermitAnswer = { kind: 'wait', reason: 'concurrency', retryAfterMs: null };
-const resting = (retryAfterMs: number): PermitAnswer => ({ kind: 'wait', reason: 'rate_limit', retryAfterMs });
+const go: PermitAnswer = { kind: 'go', place: 'backup', atMs: 5_000, isProbe: false };
+const wait: PermitAnswer = { kind: 'wait', reason: 'concurrency', retryAfterMs: null, forAllMs: null };
+const resting = (retryAfterMs: number | null, forAllMs: number | null = null): PermitAnswer => ({
+  kind: 'wait',
+  reason: 'rate_limit',
+  retryAfterMs,
+  forAllMs,
+});
+const size = { inputTokens: 30, outputTokens: 10 };
 const epochLost: PermitAnswer = { kind: 'epoch_lost' };
 
 /** A store that gives these answers in turn, the last one for ever. */
@@ -36,7 +44,11 @@ function startStore(...answers: readonly [PermitAnswer, ...PermitAnswer[]]) {
     },
   };
   const abort = new AbortController();
-  const take = () => takePermit('p/m', places, abort.signal, { coordination, epochs: epochs as Epochs });
+  const take = (limits: readonly RateLimit[] = []) =>
+    takePermit({ target: 'p/m', places, rates: { jobId: 'job_1', size, limits } }, abort.signal, {
+      coordination,
+      epochs: epochs as Epochs,
+    });
   const tell = (signal: Signal) => {
     for (const listener of listeners) listener(signal);
   };
@@ -56,16 +68,19 @@ test('a permit is for one of the places that are open, in the epoch of the provi
       epoch: 'p 1',
       place: places[1],
       isAlone: false,
+      isProbe: false,
+      reservation: null,
       takenAtMs: expect.any(Number),
     },
   });
   expect(store.asked[0]).toMatchObject({ places });
+  expect(store.asked[0], 'nothing limits the rate').not.toHaveProperty('rates');
   await store.take();
   expect(new Set(store.asked.map(({ token }) => token)).size).toBe(2);
 });
 
 test('a permit for a place that nobody asked for is not used', async () => {
-  await expect(startStore({ kind: 'go', place: 'other' }).take()).rejects.toThrow('"other" was not asked for');
+  await expect(startStore({ ...go, place: 'other' }).take()).rejects.toThrow('"other" was not asked for');
 });
 
 test('a place that comes free is asked for as soon as that is told, under a new token', async () => {
@@ -100,12 +115,49 @@ test('a short rest is waited for in the slot', async () => {
 });
 
 test.for([
-  ['for as long as it lasts', 5_000, 5_000],
-  ['in steps when it is very long', 3_600_000, 10_000],
-] as const)('a long rest is not waited for in the slot, but %s', async ([, restMs, delayMs]) => {
-  const store = startStore(resting(restMs));
-  expect(await store.take()).toEqual({ kind: 'wait', reason: 'rate_limit', delayMs });
+  ['of which nobody knows how long others wait', resting(5_000), 5_000, null],
+  ['of an hour, that no call could avoid', resting(3_600_000, 3_000_000), 3_600_000, 3_000_000],
+] as const)('a long rest is not waited for in the slot, %s', async ([, answer, delayMs, forAllMs]) => {
+  const store = startStore(answer);
+  expect(await store.take()).toEqual({ kind: 'wait', reason: 'rate_limit', delayMs, forAllMs });
   expect(store.asked, 'asked once').toHaveLength(1);
+});
+
+const limits: readonly RateLimit[] = rateLimits({ ...noRateLimits, requestsPerMinute: 60, tokensPerMinute: 10_000 });
+
+test('what a call reserves of its rates stands in the permit, with the moment it was reserved at', async () => {
+  const store = startStore(go);
+  expect(await store.take(limits)).toMatchObject({ permit: { reservation: { size, limits, atMs: 5_000 } } });
+  expect(store.asked[0]?.rates).toEqual({ jobId: 'job_1', size, limits });
+});
+
+test.for([12_000, null])('an open breaker is not waited for in the slot: %s', async (retryAfterMs) => {
+  const store = startStore({ kind: 'breaker', retryAfterMs });
+  expect(await store.take()).toEqual({ kind: 'breaker', waitMs: retryAfterMs });
+  expect(store.asked).toHaveLength(1);
+});
+
+test('a probe knows that it is one, and gives its turn back with what it reserved', async () => {
+  const taken = await startStore({ ...go, isProbe: true }).take(limits);
+  if (taken.kind !== 'permit') throw new Error('a permit was given');
+  expect(unusedPermit(taken.permit)).toEqual({
+    token: taken.permit.token,
+    target: 'p/m',
+    place: 'backup',
+    isProbe: true,
+    reservation: { size, limits, atMs: 5_000 },
+  });
+  expect(unusedPermit({ ...taken.permit, reservation: null })).not.toHaveProperty('reservation');
+});
+
+const limited = { size, limits, atMs: 0 };
+test.for<[string, number, Permit['reservation'], boolean]>([
+  ['in time', -3_600_000, limited, false],
+  ['late, where its rates are limited', 3_600_000, limited, true],
+  ['late, where nothing limits them', 3_600_000, null, false],
+])('a call that begins %s', ([, agoMs, reservation, isLate]) => {
+  const permit = { token: 't', target: 'p/m', epoch: 'e', place: place('main', 7), isAlone: true, isProbe: false };
+  expect(isTooLate({ ...permit, reservation, takenAtMs: performance.now() - agoMs })).toBe(isLate);
 });
 
 test('an entry that is given up waits no longer', async () => {

@@ -5,41 +5,44 @@
  * second time, ends quietly.
  */
 import type { Span } from '@opentelemetry/api';
-import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
-import type { ChainSettings, ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
+import type { Turn } from '@waybill/shared/chat/conversation.ts';
+import { rateLimitsOf } from '@waybill/shared/config/model-settings.ts';
+import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { failure } from '@waybill/shared/providers/dialect.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
 import { type Entry, entrySchema } from '@waybill/shared/queue/entry.ts';
-import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import type { EntryOutcome } from '@waybill/shared/queue/queue.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
-import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
-import { decideRefusal, type Refusal } from '@waybill/shared/routing/decide.ts';
-import { orderTargets } from '@waybill/shared/routing/strategies.ts';
+import type { Candidate } from '@waybill/shared/routing/candidates.ts';
+import { exceededBy, rateLimits } from '@waybill/shared/routing/limits.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import type { Claim, ClaimRequest } from '@waybill/shared/store/claim.ts';
+import { readTurns } from '@waybill/shared/store/conversations.ts';
 import { usagesOfParts } from '@waybill/shared/store/deliveries.ts';
-import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
-import type { JobRow } from '@waybill/shared/store/jobs.ts';
-import { noteWaiting, redirectQueuedJob, type SettledJob } from '@waybill/shared/store/settle.ts';
+import { longestQueuedDelayMs, noteWaiting } from '@waybill/shared/store/settle.ts';
 import { returnToBacklog } from '@waybill/shared/store/sweep.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
 import { windowsOf } from '../dispatch/windows.ts';
 import { sharedState } from '../shared-state.ts';
 import type { WorkerContext } from '../worker-context.ts';
-import { callTarget } from './call.ts';
+import { type Bar, findBar } from './bar.ts';
+import { callTarget, notCalled } from './call.ts';
 import { parseCarried } from './carried.ts';
-import { type Conclusion, conclude, type Ended, nextOf } from './conclude.ts';
+import { type Conclusion, conclude, type Ended, whyOf } from './conclude.ts';
 import type { Delivery } from './delivery.ts';
+import { goOn } from './go-on.ts';
 import { endpointName, type Means, openNow, pickCredential } from './means.ts';
 import { isOpenElsewhere, pauseScope } from './pause.ts';
-import { takePermit } from './permit.ts';
-import { failureOf, settlePermit } from './permit-end.ts';
+import { isTooLate, type Permit, type PermitWish, takePermit, unusedPermit } from './permit.ts';
+import { failureOf, pauseAccount, settlePermit } from './permit-end.ts';
+import { claimPrices } from './prices.ts';
+import { candidatesOf, chainOf } from './route-of.ts';
 import { settleUntilKnown } from './settle-until-known.ts';
 import { type Prior, tellingOf } from './telling.ts';
+import { leaveBreaker, leaveMisfit, refuse, waitForBudget, waitForLimit } from './turned-away.ts';
 import { workOf } from './work-of.ts';
 
 const quiet = (note: string): EntryOutcome => ({ kind: 'done', note });
@@ -83,51 +86,97 @@ async function permitAndClaim(
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
-  const { database, coordination, epochs, lease } = context;
+  const { database, settings } = context;
   const open = await openNow(entry.target, provider, context);
   if (open.places.length === 0) {
     await returnToBacklog(database, entry.job, entry.seq, returnDelayMs);
     return quiet(`returned to the backlog: ${closedNotes[open.closedBy ?? 'failures']}`);
   }
-  const taken = await takePermit(entry.target, open.places, signal, context);
+  const size = { inputTokens: entry.estimate - entry.output, outputTokens: entry.output };
+  const limits = rateLimits(rateLimitsOf(provider, splitTarget(entry.target).model));
+  if (exceededBy(limits, size) !== null) return leaveMisfit(entry, context);
+  const wish = { target: entry.target, places: open.places, rates: { jobId: entry.job, size, limits } };
+  const taken = await takePermit(wish, signal, context);
+  if (taken.kind === 'breaker') return leaveBreaker(entry, taken.waitMs, context);
+  if (taken.kind === 'wait' && taken.reason === 'rate_limit') {
+    await tellLimit(wish, taken.forAllMs, context);
+    return waitForLimit(entry, taken.delayMs, context);
+  }
   if (taken.kind === 'wait') {
-    await noteWaiting(database, entry.job, entry.seq, taken.reason, taken.delayMs);
+    await noteWaiting(database, entry.job, entry.seq, 'turn', taken.delayMs);
     return { kind: 'delay', delayMs: taken.delayMs };
   }
   const { permit } = taken;
-  const held = { token: permit.token, target: permit.target, place: permit.place.id };
   const credential = pickCredential(provider, permit.place.account, open, context);
   if (credential === null && provider.credentials.length > 0) {
     // It was replaced while the permit was waited for.
-    await coordination.givePermitBack(held);
+    await context.coordination.givePermitBack(unusedPermit(permit));
     return { kind: 'delay', delayMs: epochDelayMs };
   }
-  let claim: Claim;
+  const claim = await claimWith(
+    {
+      jobId: entry.job,
+      seq: entry.seq,
+      target: entry.target,
+      workerId: context.lease.id(),
+      labels: provider.labels,
+      require: settings().privacy.isCloudOn ? [] : ['local'],
+      credential: credential?.name ?? null,
+      permit: permit.token,
+      place: permit.place.id,
+      epoch: permit.epoch,
+      prices: claimPrices(provider, entry.target, size.inputTokens, context.now()),
+    },
+    permit,
+    context,
+  );
+  return claim.kind === 'claimed'
+    ? attemptOnce(entry, claim, { permit, credential, provider }, span, context)
+    : afterRefusedClaim(claim, provider, permit, context);
+}
+
+/** What is asked for in vain is not claimed: the permit goes back. */
+async function claimWith(request: ClaimRequest, permit: Permit, context: WorkerContext): Promise<Claim> {
   try {
-    claim = await claimTwice(
-      {
-        jobId: entry.job,
-        seq: entry.seq,
-        target: entry.target,
-        workerId: lease.id(),
-        labels: provider.labels,
-        credential: credential?.name ?? null,
-        permit: permit.token,
-        place: permit.place.id,
-        epoch: permit.epoch,
-      },
-      context,
-    );
+    const claim = await claimTwice(request, context);
+    if (claim.kind !== 'claimed') await context.coordination.givePermitBack(unusedPermit(permit));
+    return claim;
   } catch (error) {
-    await coordination.givePermitBack(held);
+    await context.coordination.givePermitBack(unusedPermit(permit));
     throw error;
   }
-  if (claim.kind === 'claimed') return attemptOnce(entry, claim, { permit, credential, provider }, span, context);
-  await coordination.givePermitBack(held);
-  if (claim.kind === 'refused') return refuse(claim.job, claim.refusal, context);
-  if (claim.kind === 'stale') return quiet('stale: the job went on without this entry');
-  epochs.lost(provider.id, permit.epoch);
-  return { kind: 'delay', delayMs: epochDelayMs };
+}
+
+function afterRefusedClaim(
+  claim: Exclude<Claim, { kind: 'claimed' }>,
+  provider: ProviderSettings,
+  permit: Permit,
+  context: WorkerContext,
+): Promise<EntryOutcome> | EntryOutcome {
+  switch (claim.kind) {
+    case 'refused':
+      return refuse(claim, context);
+    case 'budget_wait':
+      return waitForBudget(claim, context);
+    case 'turn':
+      return quiet('returned to the backlog: another turn of its conversation is first');
+    case 'stale':
+      return quiet('stale: the job went on without this entry');
+    case 'old_epoch':
+      context.epochs.lost(provider.id, permit.epoch);
+      return { kind: 'delay', delayMs: epochDelayMs };
+  }
+}
+
+/** A limit that no call could keep is told to the fleet: jobs then wait in the backlog instead of coming one by one. */
+async function tellLimit(
+  { target, places }: PermitWish,
+  forAllMs: number | null,
+  context: WorkerContext,
+): Promise<void> {
+  if (forAllMs === null || forAllMs <= longestQueuedDelayMs) return;
+  const accounts = [...new Set(places.map(({ account }) => account))];
+  for (const account of accounts) await pauseAccount({ target, place: { account } }, forAllMs, context);
 }
 
 /** A claim whose answer was lost may stand: asked again, under the same permit, it says so. */
@@ -161,24 +210,25 @@ async function attemptOnce(
   const carried = parseCarried(claim.carried);
   span.setAttribute(attribute.attemptNumber, job.attempt);
   const startedAt = performance.now();
-  const called = await callTarget(
-    {
-      jobId: job.id,
-      run: job.run,
-      attempt: job.attempt,
-      tenantId: job.tenant_id,
-      target: entry.target,
-      provider,
-      place: permit.place,
-      credential,
-      chain,
-      work: workOf(claim, { target: entry.target, chain, carried }, provider, logger),
-      because: becauseOf(claim.history),
-      attemptTimeoutMs: job.attempt_timeout_ms,
-      workerId: job.claimed_by ?? '',
-    },
-    context,
-  );
+  const { turns, barred, why } = await lookBeforeCall(claim, means, context);
+  const windowTokens = turns.length === 0 ? null : await windowOfTarget(entry.target, context);
+  const input = { target: entry.target, chain, carried, turns, windowTokens };
+  const call = {
+    jobId: job.id,
+    run: job.run,
+    attempt: job.attempt,
+    tenantId: job.tenant_id,
+    target: entry.target,
+    provider,
+    place: permit.place,
+    credential,
+    chain,
+    work: workOf(claim, input, provider, logger),
+    because: becauseOf(claim.history),
+    attemptTimeoutMs: job.attempt_timeout_ms,
+    workerId: job.claimed_by ?? '',
+  };
+  const called = why === null ? await callTarget(call, context) : notCalled(why);
   void settlePermit(permit, entry, called.result, context);
   context.observer.note(endpointName(means), called.result, performance.now() - startedAt);
   const failed = failureOf(called.result);
@@ -188,6 +238,7 @@ async function attemptOnce(
     provider,
     chain,
     carried,
+    barred,
     configVersion: settings.version,
     history: claim.history,
     isOpenElsewhere:
@@ -200,10 +251,37 @@ async function attemptOnce(
   };
   const conclusion = await concludeKnowing({ ...ended, durationMs: performance.now() - startedAt }, context);
   const isMine = () => context.lease.id() === job.claimed_by;
-  const { end, next } = conclusion;
-  const telling = tellingOf(job, end, next, await priorOf(claim, context), context.now());
-  const settled = await settleUntilKnown(context.settle, { end, next, telling }, isMine, logger);
+  const { end, next, decided } = conclusion;
+  const telling = tellingOf(job, conclusion, await priorOf(claim, context), context.now());
+  const settled = await settleUntilKnown(context.settle, { end, next, telling, decided }, isMine, logger);
   return tellSettled(settled, conclusion, span, context);
+}
+
+interface LastLook {
+  readonly turns: readonly Turn[];
+  readonly barred: Bar | null;
+  /** Why it is not called after all; null: it is. */
+  readonly why: 'too_late' | 'barred' | null;
+}
+
+/** What is not known must not be sent: without the turns of its conversation, or a look at them, the job comes again. */
+async function lookBeforeCall(
+  claim: Extract<Claim, { kind: 'claimed' }>,
+  { provider, permit }: Means,
+  context: WorkerContext,
+): Promise<LastLook> {
+  try {
+    const turns = await readTurns(context.database, claim.job);
+    const barred = await findBar(claim, turns, provider, context);
+    return { turns, barred, why: barred !== null ? 'barred' : isTooLate(permit) ? 'too_late' : null };
+  } catch (error) {
+    context.logger.warn({ err: error, job_id: claim.job.id }, 'a job could not be looked at before its call');
+    return { turns: [], barred: null, why: 'too_late' };
+  }
+}
+
+async function windowOfTarget(target: string, context: WorkerContext): Promise<number | null> {
+  return targetFacts(context.settings(), await sharedState(context), context.now())(target).contextWindow;
 }
 
 /** Only of a job that somebody is told of, and that came in parts; not knowing must not cost the attempt its settle. */
@@ -227,20 +305,25 @@ function becauseOf(history: readonly AttemptRecord[]): string | null {
   return last === undefined ? null : (last.failure ?? last.status);
 }
 
-type Known = 'candidates' | 'nowMs' | 'random' | 'windowOf';
+type Known = 'candidates' | 'nowMs' | 'random' | 'windowOf' | 'retryInMs';
 
 /** An answer is concluded whatever the shared state; without it, a failure sends the job back to be tried again. */
 async function concludeKnowing(ended: Omit<Ended, Known>, context: WorkerContext): Promise<Conclusion> {
-  const { fleet, logger, now, random } = context;
+  const { coordination, fleet, logger, now, random } = context;
   const settings = context.settings();
   try {
     const windowOf = await windowsOf(fleet, settings);
-    const found = await candidatesOf(ended.job, ended.chain, context);
-    return conclude({ ...ended, candidates: found, windowOf, nowMs: now(), random: random() });
+    const job = ended.barred === null ? ended.job : { ...ended.job, require: [...ended.barred.require] };
+    const found = await candidatesOf(job, ended.chain, context);
+    const known = { ...ended, candidates: found, windowOf, nowMs: now(), random: random() };
+    const first = conclude({ ...known, retryInMs: 0 });
+    if (!first.isRetry) return first;
+    const retryInMs = await coordination.takeRetry(ended.provider.id);
+    return retryInMs === 0 ? first : conclude({ ...known, retryInMs });
   } catch (error) {
     logger.error({ err: error, job_id: ended.job.id }, 'an attempt could not be concluded with what the fleet knows');
     const here: Candidate[] = [{ target: ended.target, kind: 'eligible' }];
-    const alone = { ...ended, candidates: here, windowOf: () => 0, nowMs: now(), random: random() };
+    const alone = { ...ended, candidates: here, windowOf: () => 0, nowMs: now(), random: random(), retryInMs: 0 };
     try {
       return conclude(alone);
     } catch (fault) {
@@ -260,7 +343,7 @@ const faultOf = ({ meta }: CallResult<Delivery>): CallResult<Delivery> => ({
 
 async function tellSettled(
   settled: Awaited<ReturnType<typeof settleUntilKnown>>,
-  { end, next, failure }: Conclusion,
+  { end, next }: Conclusion,
   span: Span,
   context: WorkerContext,
 ): Promise<EntryOutcome> {
@@ -270,15 +353,17 @@ async function tellSettled(
     [attribute.costBasis]: cost.basis,
   });
   if (cost.nano !== null) span.setAttribute(attribute.costNanoUsd, Number(cost.nano));
-  if (end.status !== 'succeeded') markFailed(span, failure?.kind ?? 'cancelled');
+  if (end.status !== 'succeeded') markFailed(span, end.failure?.kind ?? 'cancelled');
   if (settled.kind === 'fence_lost') return quiet('superseded: the job went on without this attempt');
+  if (settled.isBudgetFreed) context.coordination.publish({ type: 'budget_freed' });
+  if (next.kind === 'park') return { kind: 'failed', note: `awaits approval for ${next.target}: ${whyOf(end)}` };
   if (next.kind !== 'requeue') {
     await tellEnded(settled, context);
     return next.kind === 'succeed' ? quiet('succeeded') : { kind: 'failed', note: `failed: ${next.error}` };
   }
   span.setAttribute(attribute.nextTarget, next.target);
   const isFallback = next.target !== end.target;
-  const why = failure ? `${failure.kind}${end.httpStatus === null ? '' : ` (HTTP ${end.httpStatus})`}` : 'stopped';
+  const why = whyOf(end);
   await goOn(
     settled.job,
     isFallback ? `fallback: ${why}` : `${next.waiting ?? 'again'}: ${why}`,
@@ -289,63 +374,4 @@ async function tellSettled(
     kind: 'failed',
     note: isFallback ? `fallback -> ${next.target}: ${why}` : `retry in ${next.delayMs} ms: ${why}`,
   };
-}
-
-/** The next entry is added here when the settle marked the row; else the dispatcher does it. */
-async function goOn(job: SettledJob, reason: string, delayMs: number, context: WorkerContext): Promise<void> {
-  const { coordination, queues, logger } = context;
-  if (job.dispatched_at === null) return coordination.publish({ type: 'work' });
-  await addJobEntries(queues, [job], reason, delayMs);
-  const charge = { target: job.target, tenantId: job.tenant_id, tokens: job.estimated_tokens };
-  await coordination
-    .charge(charge)
-    .catch((error: unknown) => logger.debug({ err: error }, 'an entry could not be charged to its tenant'));
-}
-
-async function refuse(job: JobRow, refusal: Refusal, context: WorkerContext): Promise<EntryOutcome> {
-  const settings = context.settings();
-  const decision = decideRefusal(refusal, job.target, await candidatesOf(job, chainOf(job, settings), context));
-  const windowOf = await windowsOf(context.fleet, settings);
-  const next = nextOf(decision, { windowOf, target: job.target, carried: null }, null);
-  if (next.kind === 'succeed') throw new Error('Cannot settle a refused claim: it decided to succeed without a call');
-  if (next.kind === 'requeue') {
-    const moved = await redirectQueuedJob(context.database, job.id, job.seq, next);
-    if (moved) await goOn(moved, `fallback: ${refusal}`, next.delayMs, context);
-    return { kind: 'failed', note: `fallback -> ${next.target}: ${refusal}` };
-  }
-  const message =
-    refusal === 'poison'
-      ? 'five attempts in a row ended with their worker; the job itself is the likely cause'
-      : `no target has the labels ${job.require.join(', ')}`;
-  const ended = await failQueuedJob(
-    context.database,
-    job.id,
-    job.seq,
-    decision.kind === 'fail' ? decision.error : 'attempts_exhausted',
-    message,
-  );
-  if (ended) await tellEnded(ended, context);
-  return { kind: 'failed', note: `failed: ${refusal}` };
-}
-
-/** The chain's policy as configured now; a chain that vanished leaves its targets with the default policy. */
-function chainOf(job: JobRow, settings: Settings): ChainSettings {
-  const chain = job.chain === null ? undefined : settings.chains[job.chain];
-  return { ...(chain ?? chainOfTarget(job.requested_model)), targets: job.targets };
-}
-
-async function candidatesOf(job: JobRow, chain: ChainSettings, context: WorkerContext): Promise<Candidate[]> {
-  const state = await sharedState(context);
-  // The row's targets were filtered by capability and window when it was accepted, and are in the order of its turn.
-  const needs = {
-    capabilities: [],
-    windowTokens: 0,
-    require: job.require,
-    excludeProviders: job.exclude_providers,
-  };
-  return candidates(
-    orderTargets(chain.targets, 'ordered', 0),
-    needs,
-    targetFacts(context.settings(), state, context.now()),
-  );
 }

@@ -41,6 +41,7 @@ const bareSettlement = ({ end, next }: Settlement): Settlement => ({
         ? { ...next, carried: null }
         : next,
   telling: null,
+  decided: null,
 });
 
 /** SQLSTATE classes 22 (data) and 23 (constraint), or a value that our own code could not even write. */

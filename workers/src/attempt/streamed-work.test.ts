@@ -12,6 +12,8 @@ const input: ChatWorkInput = {
   target: 'a/one',
   chain: chainOfTarget('a/one'),
   carried: null,
+  turns: [],
+  windowTokens: null,
   defaults: {},
   uselessAnswers: 0,
 };

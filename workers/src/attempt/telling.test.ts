@@ -14,6 +14,7 @@ const job = {
   error_message: null,
   metadata: {},
   webhook_endpoint_id: 'whe_1',
+  webhook_events: [],
 } as unknown as JobRow;
 const usage = {
   inputTokens: 10,
@@ -32,7 +33,8 @@ const prior: Prior = { nano: 20_000_000n, unknown: 1, parts: [] };
 const nowMs = Date.parse('2026-01-02T03:04:05.678Z');
 
 const tell = (next: NextStep, { row = job, cost = priced as unknown, before = prior } = {}) => {
-  const telling = tellingOf(row, endOf(cost), next, before, nowMs);
+  const decided = { kind: 'fall_back', why: 'timeout', detail: null, configVersion: 'v1' } as const;
+  const telling = tellingOf(row, { end: endOf(cost), next, decided, isRetry: false }, before, nowMs);
   return telling && { ...telling, payload: JSON.parse(telling.payload) };
 };
 
@@ -75,4 +77,22 @@ test('a job that goes on tells nothing, nor does one that nobody asked about', (
   expect(tell(again)).toBeNull();
   const unasked = { ...job, webhook_endpoint_id: null };
   expect(tell({ kind: 'succeed', output: '' }, { row: unasked })).toBeNull();
+});
+
+const away: NextStep = { kind: 'requeue', target: 'q/m', delayMs: 0, waiting: null, window: 1, carried: null };
+const here: NextStep = { ...away, target: 'p/m' };
+const park: NextStep = { kind: 'park', target: 'q/m' };
+const asking = (...events: readonly string[]) => ({ ...job, webhook_events: events }) as JobRow;
+
+test.for<[string, NextStep, readonly string[], string | null]>([
+  ['a fallback to whoever asked for it', away, ['job.fallback'], 'job.fallback'],
+  ['a fallback to nobody else', away, ['job.awaiting_approval'], null],
+  ['a job that waits for approval', park, ['job.fallback', 'job.awaiting_approval'], 'job.awaiting_approval'],
+  ['a job that waits for approval to nobody else', park, ['job.fallback'], null],
+  ['no retry', here, ['job.fallback', 'job.awaiting_approval'], null],
+])('%s is told', ([, next, events, type]) => {
+  const told = tell(next, { row: asking(...events) });
+  expect(told?.type ?? null).toBe(type);
+  if (type !== null)
+    expect(told?.payload).toMatchObject({ type, data: { target: 'p/m', next_target: 'q/m', reason: 'timeout' } });
 });

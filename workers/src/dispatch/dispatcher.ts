@@ -6,10 +6,10 @@
  */
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
-import { priorities, splitTarget } from '@waybill/shared/domain/job.ts';
+import { priorities } from '@waybill/shared/domain/job.ts';
 import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import { webhookQueueName } from '@waybill/shared/queue/queue.ts';
-import { type Candidate, candidates, type TargetFacts } from '@waybill/shared/routing/candidates.ts';
+import { type Candidate, candidates, type SkipReason, type TargetFacts } from '@waybill/shared/routing/candidates.ts';
 import { shareOut, type TenantLine } from '@waybill/shared/routing/fair-share.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import { interactiveReserve } from '@waybill/shared/routing/window.ts';
@@ -18,6 +18,7 @@ import {
   type BacklogHead,
   type DispatchedJobRow,
   dueGroups,
+  heldReasons,
   holdJob,
   markDispatched,
   readHeads,
@@ -27,7 +28,8 @@ import {
   type WindowUse,
   windowsInUse,
 } from '@waybill/shared/store/backlog.ts';
-import { redirectQueuedJob } from '@waybill/shared/store/settle.ts';
+import { move, park } from '../attempt/move.ts';
+import { needsOf } from '../attempt/route-of.ts';
 import { createHeldLease, type HeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import { sharedState } from '../shared-state.ts';
@@ -47,6 +49,10 @@ const mostPasses = 4;
 const fewestHeads = 4;
 /** How long a job stays aside whose targets are all switched off. */
 const holdMs = 60_000;
+/** A target that takes nothing is looked at again after this. */
+const closedIntervalMs = 1_000;
+/** Jobs that wait for a budget are woken a few at a time: each settle frees little. */
+const budgetBatch = 20;
 /** Targets served in one round; more than any configuration has. */
 const mostTargets = 1_000;
 
@@ -59,6 +65,8 @@ export type DispatchContext = Pick<
 export interface Dispatcher {
   /** Something has changed that jobs may be waiting for. */
   release(): void;
+  /** Something that was reserved of a budget is free again. */
+  releaseBudget(): void;
   stop(): Promise<void>;
 }
 
@@ -71,6 +79,9 @@ export interface DispatchState {
   checkedAt: number;
   /** Jobs that were held are due, from this id on; null: none. */
   releaseAfter: string | null;
+  isBudgetFreed: boolean;
+  /** Targets whose jobs can go nowhere now, and when they are looked at again, by a clock that only goes forward. */
+  readonly closedUntil: Map<string, number>;
 }
 
 export const createDispatchState = (context: DispatchContext): DispatchState => ({
@@ -79,6 +90,8 @@ export const createDispatchState = (context: DispatchContext): DispatchState => 
   roundAt: performance.now(),
   checkedAt: Number.NEGATIVE_INFINITY,
   releaseAfter: null,
+  isBudgetFreed: false,
+  closedUntil: new Map(),
 });
 
 export function startDispatcher(context: DispatchContext): Dispatcher {
@@ -95,6 +108,11 @@ export function startDispatcher(context: DispatchContext): Dispatcher {
   return {
     release() {
       state.releaseAfter = '';
+      state.closedUntil.clear();
+      loop.wake();
+    },
+    releaseBudget() {
+      state.isBudgetFreed = true;
       loop.wake();
     },
     stop() {
@@ -110,6 +128,8 @@ interface Round {
   readonly factsOf: (target: string) => TargetFacts;
   readonly weights: ReadonlyMap<string, number>;
   readonly shares: Shares;
+  /** How many more a target can take in this round. */
+  readonly rooms: Map<string, number>;
 }
 
 export async function dispatchRound(context: DispatchContext, state: DispatchState): Promise<{ nextMs: number }> {
@@ -119,7 +139,7 @@ export async function dispatchRound(context: DispatchContext, state: DispatchSta
     await epochs.check([...Object.keys(settings().providers), webhookQueueName]);
     state.checkedAt = performance.now();
   }
-  if (state.releaseAfter !== null) state.releaseAfter = await releaseHeld(database, state.releaseAfter);
+  await releaseWaiting(context, state);
   const groups = await dueGroups(database);
   const startedAt = performance.now();
   state.shares.keep(new Set(groups.map((group) => group.target)), startedAt - state.roundAt);
@@ -137,24 +157,46 @@ export async function dispatchRound(context: DispatchContext, state: DispatchSta
     factsOf: targetFacts(settings(), await sharedState(context), context.now()),
     weights: await tenantWeights(database, [...new Set(groups.map((group) => group.tenant_id))]),
     shares: state.shares,
+    rooms: new Map(),
   };
   const inUse = await windowsInUse(database, windows);
-  for (const [target, list] of byTarget) await serve(target, list, inUse.get(target), round, context);
-  return { nextMs: busyIntervalMs };
+  let isBusy = false;
+  for (const [target, list] of byTarget) {
+    if ((state.closedUntil.get(target) ?? 0) > startedAt) continue;
+    const hasMoved = await serve(target, list, inUse.get(target), round, context);
+    if (hasMoved) state.closedUntil.delete(target);
+    else state.closedUntil.set(target, startedAt + closedIntervalMs);
+    isBusy ||= hasMoved;
+  }
+  return { nextMs: isBusy ? busyIntervalMs : idleIntervalMs };
 }
 
+async function releaseWaiting({ database }: DispatchContext, state: DispatchState): Promise<void> {
+  if (state.releaseAfter !== null)
+    state.releaseAfter = await releaseHeld(database, state.releaseAfter, heldReasons, releaseBatch);
+  if (!state.isBudgetFreed) return;
+  state.isBudgetFreed = false;
+  await releaseHeld(database, '', ['budget'], budgetBatch);
+}
+const releaseBatch = 1_000;
+
+/** True: it may have more to do at once. */
 async function serve(
   target: string,
   groups: readonly BacklogGroup[],
   use: WindowUse | undefined,
   round: Round,
   context: DispatchContext,
-): Promise<void> {
+): Promise<boolean> {
   const facts = round.factsOf(target);
-  const canTake = facts.isConfigured && facts.isEnabled && facts.closed === null;
-  if (canTake) await feed(target, groups, use ?? { used: 0, interactive: 0 }, round, context);
-  else
-    await moveAway(await readHeads(context.database, groups, Math.ceil(strandedBatch / groups.length)), round, context);
+  const isBroken = facts.breaker?.kind === 'open';
+  if (facts.isConfigured && facts.isEnabled && facts.closed === null && !isBroken) {
+    await feed(target, groups, use ?? { used: 0, interactive: 0 }, round, context);
+    // What its one probe leaves goes elsewhere.
+    if (facts.breaker === null) return true;
+  }
+  const heads = await readHeads(context.database, groups, Math.ceil(strandedBatch / groups.length));
+  return moveAway(heads, round, context);
 }
 
 /** Fills the window; reads a few jobs of each group, and again while there is room and a group had more to give. */
@@ -188,14 +230,16 @@ async function dispatch(
   target: string,
   heads: readonly BacklogHead[],
   { room, reserved }: { room: number; reserved: number },
-  { windowOf, factsOf, weights, shares }: Round,
+  round: Round,
   context: DispatchContext,
 ): Promise<{ added: readonly DispatchedJobRow[]; movedAway: number }> {
   const { database, queues } = context;
-  const canServe = (head: BacklogHead) => candidates([target], needsOf(head), factsOf)[0]?.kind === 'eligible';
+  const { factsOf, weights, shares, settings } = round;
+  const canServe = (head: BacklogHead) =>
+    candidates([target], needsOf(head, settings), factsOf)[0]?.kind === 'eligible';
   const able = heads.filter(canServe);
   const unable = heads.filter((head) => !canServe(head)).slice(0, strandedBatch);
-  if (unable.length > 0) await moveAway(unable, { windowOf, factsOf }, context);
+  if (unable.length > 0) await moveAway(unable, round, context);
   const lines = toLines(able, weights, (tenant) => shares.factor(target, tenant));
   const share = shareOut({ state: shares.state(target), lines, room, reserved });
   shares.setState(target, share.state);
@@ -225,72 +269,69 @@ function toLines(
   }));
 }
 
-const needsOf = (job: Pick<BacklogHead, 'require' | 'exclude_providers'>) => ({
-  capabilities: [],
-  // The window was looked at when the job was accepted.
-  windowTokens: 0,
-  require: job.require,
-  excludeProviders: job.exclude_providers,
-});
-
-/** Sends jobs whose target cannot take them to the next one that can. */
-async function moveAway(
-  jobs: readonly BacklogHead[],
-  { windowOf, factsOf }: Pick<Round, 'windowOf' | 'factsOf'>,
-  context: DispatchContext,
-): Promise<void> {
-  const { database } = context;
-  const tried = await triedTargets(database, jobs);
+/** Sends jobs whose target cannot take them to the next one that can, as far as its window has room. True: some went. */
+async function moveAway(jobs: readonly BacklogHead[], round: Round, context: DispatchContext): Promise<boolean> {
+  const tried = await triedTargets(context.database, jobs);
+  let hasMoved = false;
   for (const job of jobs) {
-    const found = candidates(job.targets, needsOf(job), factsOf);
-    if (waitsHere(job, found, context)) {
-      await hold(
-        job,
-        found.filter(({ target }) => target === job.target),
-        context,
-      );
+    const found = candidates(job.targets, needsOf(job, round.settings), round.factsOf);
+    const here = found.filter(({ target }) => target === job.target);
+    if (waitsHere(job, here, context)) {
+      await hold(job, here, context);
       continue;
     }
-    const next = found.find((candidate) => candidate.kind === 'eligible' && !tried.get(job.id)?.has(candidate.target));
-    if (next && next.target !== job.target) await redirect(job, next.target, windowOf(next.target), context);
-    else await hold(job, found, context);
+    const next = found.find(
+      ({ kind, target }) => kind === 'eligible' && target !== job.target && !tried.get(job.id)?.has(target),
+    );
+    if (next === undefined) await hold(job, found, context);
+    else if (await hasRoom(next.target, round, context)) {
+      await leave(job, next.target, found, context);
+      hasMoved = true;
+    }
   }
+  return hasMoved;
+}
+
+/** The others wait where they are: a backlog does not pour into the next target's. */
+async function hasRoom(target: string, { rooms, windowOf }: Round, { database }: DispatchContext): Promise<boolean> {
+  let room = rooms.get(target);
+  if (room === undefined) {
+    const window = windowOf(target);
+    room = window - ((await windowsInUse(database, new Map([[target, window]]))).get(target)?.used ?? 0);
+  }
+  rooms.set(target, room - 1);
+  return room > 0;
+}
+
+async function leave(
+  job: BacklogHead,
+  target: string,
+  found: readonly Candidate[],
+  context: DispatchContext,
+): Promise<void> {
+  const here = found.find((candidate) => candidate.target === job.target);
+  const why = here?.kind === 'skipped' ? here.reason : 'breaker';
+  const chain = job.chain === null ? undefined : context.settings().chains[job.chain];
+  if (chain?.mode === 'manual') await park(job, target, why, found, context);
+  else await move(job, { target, delayMs: 0 }, why, found, context);
 }
 
 /** A limit is waited for as long as the chain says for the job's class; other obstacles are left behind at once. */
-function waitsHere(job: BacklogHead, found: readonly Candidate[], { settings, now }: DispatchContext): boolean {
-  const here = found.find((candidate) => candidate.target === job.target);
+function waitsHere(job: BacklogHead, [here]: readonly Candidate[], { settings, now }: DispatchContext): boolean {
   if (here?.kind !== 'skipped' || here.reason !== 'limited') return false;
   const chain = (job.chain === null ? undefined : settings().chains[job.chain]) ?? chainOfTarget(job.target);
   const patienceMs = chain.mode === 'immediate' ? 0 : chain.onLimitMs[priorities[job.priority] ?? 'normal'];
-  return patienceMs === null || (here.untilMs ?? 0) - now() <= patienceMs;
-}
-
-async function redirect(
-  job: BacklogHead,
-  target: string,
-  window: number,
-  { database, queues, logger }: DispatchContext,
-): Promise<void> {
-  const moved = await redirectQueuedJob(database, job.id, job.seq, {
-    kind: 'requeue',
-    target,
-    delayMs: 0,
-    waiting: null,
-    window,
-    carried: null,
-  });
-  if (!moved) return;
-  logger.debug({ job_id: job.id, from: job.target, to: target }, 'moved on before its attempt');
-  if (moved.dispatched_at !== null)
-    await addJobEntries(queues, [moved], `moved from ${splitTarget(job.target).provider}`);
+  const sinceMs = job.limited_since?.getTime() ?? now();
+  return patienceMs === null || (here.untilMs ?? 0) - sinceMs <= patienceMs;
 }
 
 async function hold(job: BacklogHead, found: readonly Candidate[], { database, now }: DispatchContext): Promise<void> {
-  const untils = found.flatMap((candidate) =>
-    candidate.kind === 'skipped' && candidate.untilMs !== null ? [candidate.untilMs] : [],
-  );
-  const isLimit = found.every((candidate) => candidate.kind === 'skipped' && candidate.reason === 'limited');
-  if (untils.length === 0) await holdJob(database, job.id, job.seq, now() + holdMs, 'paused');
-  else await holdJob(database, job.id, job.seq, Math.min(...untils), isLimit ? 'rate_limit' : 'recovery');
+  const skipped = found.filter((candidate) => candidate.kind === 'skipped');
+  const untils = skipped.flatMap(({ untilMs }) => (untilMs === null ? [] : [untilMs]));
+  const areAll = (reason: SkipReason) => skipped.every((candidate) => candidate.reason === reason);
+  const reason = areAll('limited') ? 'rate_limit' : areAll('breaker') ? 'breaker' : 'recovery';
+  if (untils.length > 0) await holdJob(database, job.id, job.seq, Math.min(...untils), reason);
+  // A half-open breaker of which the one probe is under way, or nothing that ends by itself.
+  else if (skipped.length < found.length) await holdJob(database, job.id, job.seq, now() + closedIntervalMs, 'breaker');
+  else await holdJob(database, job.id, job.seq, now() + holdMs, 'paused');
 }

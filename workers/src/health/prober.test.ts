@@ -49,6 +49,14 @@ afterAll(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
+const nothingKnown = {
+  throughput: new Map(),
+  pauses: new Map(),
+  breakers: new Map(),
+  usual: new Map(),
+  switches: new Map<string, boolean>(),
+  windows: new Map(),
+};
 const often = { every: '1s', timeout: '5s', failures_to_unhealthy: 2, successes_to_recover: 1 };
 /** The list of models is all that is asked of LM Studio, and its base URL names the provider here. */
 const providersOf = (list: Readonly<Record<string, object>>) =>
@@ -77,7 +85,7 @@ async function start(list: Readonly<Record<string, object>>, more: Partial<Probe
       publish: () => undefined,
     } as unknown as Coordination,
     fleet: {
-      read: async () => ({ throughput: new Map(), pauses: new Map(), switches: new Map(), windows: new Map() }),
+      read: async () => nothingKnown,
       forget: () => undefined,
     },
     credentials: { of: () => [], refresh: async () => undefined, stop: async () => undefined },
@@ -154,7 +162,7 @@ test('who is switched off, not to be asked, or has nothing that is free to ask, 
     ['off', false],
     ['on', true],
   ]);
-  const read = async () => ({ throughput: new Map(), pauses: new Map(), switches, windows: new Map() });
+  const read = async () => ({ ...nothingKnown, switches });
   const list = {
     well: {},
     off: {},

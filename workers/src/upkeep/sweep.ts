@@ -10,6 +10,7 @@ import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { expireJobs, failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import {
   closeLostAttempts,
+  commitLostReservations,
   type DispatchedJob,
   dispatchedLongAgo,
   forgetExpiredKeys,
@@ -71,6 +72,7 @@ export function startSweeper(context: WorkerContext): Sweeper {
 export async function sweep(context: WorkerContext): Promise<void> {
   const { database } = context;
   await takeOver(context);
+  await inBatches(() => commitLostReservations(database, context.settings().budgets, batch));
   await forgetExpiredKeys(database);
   await forgetWorkers(database, batch);
   await context.chunks.forgetOld();

@@ -1,24 +1,19 @@
 /** Coordination as SQL functions on UNLOGGED tables; signals stay in memory when the process is alone, else NOTIFY. */
+import type { BreakerState } from '../../routing/breaker.ts';
 import type { Pause } from '../../routing/pauses.ts';
-import { collectTick } from '../../store/collect-tick.ts';
 import type { Database, Pool } from '../../store/database.ts';
+import { readState, toUsual } from '../breaker-text.ts';
 import {
   type Charge,
   type Coordination,
-  congestedFactor,
   type FleetState,
-  type PermitAnswer,
-  type PermitEnd,
-  type PermitRequest,
   permitLeaseMs,
   throughputSeconds,
+  type UsualCalls,
 } from '../coordination.ts';
-import { createHeldPermits } from '../held-permits.ts';
-import { permitGroup, toPermitAnswers } from '../permit-groups.ts';
 import type { Signals } from '../signals.ts';
-
-const maxGroup = 100;
-const maxStatements = 2;
+import { createBreakers } from './postgres-breakers.ts';
+import { createPermits } from './postgres-permits.ts';
 
 export interface PostgresCoordinationOptions {
   readonly database: Database;
@@ -31,6 +26,7 @@ export function createPostgresCoordination({ database, signals, onClose }: Postg
   const { pool } = database;
   return {
     ...createPermits(pool, signals),
+    ...createBreakers(pool),
     ...createEpochs(pool),
     ...createShares(pool),
     fleetState: () => readFleetState(pool),
@@ -48,111 +44,13 @@ export function createPostgresCoordination({ database, signals, onClose }: Postg
     },
     async reset() {
       await pool.query(
-        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs, coordination.places',
+        'truncate coordination.permits, coordination.pauses, coordination.throughput, coordination.charges, coordination.epochs, coordination.places, coordination.rates, coordination.kept_room, coordination.breakers, coordination.outcomes, coordination.usual, coordination.retries',
       );
     },
     publish: signals.publish,
     subscribe: signals.subscribe,
     close: async () => onClose?.(),
   };
-}
-
-type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'dropPermits'>;
-
-function createPermits(pool: Pool, signals: Signals): Permits {
-  const held = createHeldPermits();
-  const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
-  const take = byKey(permitGroup, (requests: readonly PermitRequest[]) => takePermits(pool, requests));
-  const settle = byKey(
-    ({ target }: PermitEnd) => target,
-    async (ends: readonly PermitEnd[]) => {
-      if (await settlePermits(pool, ends)) freed(ends[0]?.target ?? '');
-      return ends;
-    },
-  );
-  return {
-    async takePermit(request) {
-      const answer = await take(request);
-      if (answer.kind === 'go') held.add({ ...request, place: answer.place });
-      return answer;
-    },
-    async givePermitBack(permit) {
-      held.remove(permit);
-      await pool.query('delete from coordination.permits where token = $1', [permit.token]);
-      freed(permit.target);
-    },
-    async settlePermit(end) {
-      held.remove(end);
-      await settle(end);
-    },
-    async renewPermits() {
-      const tokens = [...held.byProvider().values()].flat().map(({ token }) => token);
-      if (tokens.length === 0) return;
-      await pool.query(
-        `update coordination.permits set expires_at = clock_timestamp() + make_interval(secs => $2) where token = any($1)`,
-        [tokens, permitLeaseMs / 1_000],
-      );
-    },
-    dropPermits: () => held.clear(),
-  };
-}
-
-/** Groups the calls of one tick that can share a statement. */
-function byKey<Item, Result>(
-  keyOf: (item: Item) => string,
-  run: (items: readonly Item[]) => Promise<readonly Result[]>,
-): (item: Item) => Promise<Result> {
-  const collectors = new Map<string, (item: Item) => Promise<Result>>();
-  return (item) => {
-    const key = keyOf(item);
-    let collect = collectors.get(key);
-    if (!collect) {
-      collect = collectTick(run, { maxItems: maxGroup, maxInFlight: maxStatements });
-      collectors.set(key, collect);
-    }
-    return collect(item);
-  };
-}
-
-async function takePermits(pool: Pool, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
-  const [first] = requests;
-  if (!first) return [];
-  const { target, places } = first;
-  const { rows } = await pool.query(
-    'select coordination.take_permits($1, $2, $3::text[], $4::int[], $5, $6::text[]) as taken',
-    [
-      first.epoch,
-      target,
-      places.map(({ id }) => id),
-      places.map(({ concurrency }) => concurrency),
-      permitLeaseMs,
-      requests.map(({ token }) => token),
-    ],
-  );
-  return toPermitAnswers(rows[0]?.taken as number[], places, requests.length);
-}
-
-/** True: a place was full, so somebody may wait for one. */
-async function settlePermits(pool: Pool, ends: readonly PermitEnd[]): Promise<boolean> {
-  const [first] = ends;
-  if (!first) return false;
-  const items = ends.map((end) => ({
-    token: end.token,
-    place: end.place,
-    concurrency: end.concurrency,
-    pressure: end.pressure,
-    held_ms: Math.round(end.heldMs),
-    rest_ms: Math.round(end.restMs),
-    tenant: end.tenantId,
-    estimated: Math.round(end.estimated),
-    used: Math.round(end.used),
-  }));
-  const { rows } = await pool.query('select coordination.settle_permits($1, $2, $3::jsonb) as was_full', [
-    first.target,
-    congestedFactor,
-    JSON.stringify(items),
-  ]);
-  return rows[0]?.was_full === true;
 }
 
 function createEpochs(pool: Pool): Pick<Coordination, 'holdsEpoch' | 'restore'> {
@@ -164,8 +62,8 @@ function createEpochs(pool: Pool): Pick<Coordination, 'holdsEpoch' | 'restore'> 
       ]);
       return rows.length > 0;
     },
-    async restore(provider, epoch, permits) {
-      // Three statements, the epoch last: between them nothing is let through.
+    async restore(provider, epoch, permits, spent = []) {
+      // Several statements, the epoch last: between them nothing is let through.
       await pool.query('delete from coordination.epochs where provider = $1', [provider]);
       await pool.query(
         `with gone as (delete from coordination.permits where split_part(target, '/', 1) = $1 and not token = any($2::text[]))
@@ -180,6 +78,16 @@ function createEpochs(pool: Pool): Pick<Coordination, 'holdsEpoch' | 'restore'> 
           permitLeaseMs / 1_000,
         ],
       );
+      for (const table of ['rates', 'kept_room'])
+        await pool.query(`delete from coordination.${table} where split_part(target, '/', 1) = $1`, [provider]);
+      for (const { target, account, limit, slots } of spent)
+        await pool.query('select coordination.restore_rate($1, $2, $3::jsonb, $4::bigint[], $5::bigint[])', [
+          target,
+          account,
+          JSON.stringify(limit),
+          [...slots.keys()],
+          [...slots.values()],
+        ]);
       await pool.query(
         'insert into coordination.epochs (provider, epoch) values ($1, $2) on conflict (provider) do update set epoch = excluded.epoch',
         [provider, epoch],
@@ -199,7 +107,9 @@ function createShares(pool: Pool): Pick<Coordination, 'charge' | 'takeCharges'> 
     },
     async takeCharges() {
       const { rows } = await pool.query(
-        'delete from coordination.charges returning target, tenant_id, why, tokens::float8 as tokens',
+        // Those that are being added to are left for the next time: two that wait for each other's rows would both lose.
+        `delete from coordination.charges where (target, tenant_id, why) in (select target, tenant_id, why from coordination.charges for update skip locked)
+         returning target, tenant_id, why, tokens::float8 as tokens`,
       );
       return rows.map((row) => ({
         target: row.target as string,
@@ -216,17 +126,23 @@ async function readFleetState(pool: Pool): Promise<FleetState> {
     `select 'throughput' as what, target as name, (sum(ended)::float8 / $1::float8) as value, null as kind from coordination.throughput
        where second > extract(epoch from clock_timestamp())::bigint - $1::int group by target
      union all
-     select 'pause', scope, (extract(epoch from until) * 1000)::float8, kind from coordination.pauses where until > clock_timestamp()`,
+     select 'pause', scope, (extract(epoch from until) * 1000)::float8, kind from coordination.pauses where until > clock_timestamp()
+     union all
+     select 'breaker', target, 0, state from coordination.breakers where state is not null
+     union all
+     select 'usual', target, 0, coordination.usual_text(u, coordination.now_ms()) from coordination.usual u`,
     [throughputSeconds],
   );
-  const of = (what: string) => rows.filter((row) => row.what === what);
+  const of = <Value>(what: string, read: (value: number, kind: string) => Value): ReadonlyMap<string, Value> =>
+    new Map(
+      rows
+        .filter((row) => row.what === what)
+        .map((row) => [row.name as string, read(row.value as number, row.kind as string)]),
+    );
   return {
-    throughput: new Map(of('throughput').map((row) => [row.name as string, row.value as number])),
-    pauses: new Map(
-      of('pause').map((row): [string, Pause] => [
-        row.name as string,
-        { kind: row.kind as string, untilMs: row.value as number },
-      ]),
-    ),
+    throughput: of('throughput', (value) => value),
+    pauses: of('pause', (untilMs, kind): Pause => ({ kind, untilMs })),
+    breakers: of('breaker', (_, state): BreakerState => readState(state)),
+    usual: of('usual', (_, text): UsualCalls => toUsual(text)),
   };
 }

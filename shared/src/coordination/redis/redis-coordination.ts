@@ -1,31 +1,24 @@
 /** Coordination on Redis: Lua scripts on keys that one provider's hash tag holds together, signals by PUBLISH. */
-import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { soleAccount } from '../../config/model-settings.ts';
 import { splitTarget } from '../../domain/job.ts';
 import type { RedisClient } from '../../redis/connect.ts';
+import type { BreakerState } from '../../routing/breaker.ts';
 import type { Pause } from '../../routing/pauses.ts';
-import { collectTick } from '../../store/collect-tick.ts';
+import { readState, toUsual } from '../breaker-text.ts';
 import {
   type Charge,
   type Coordination,
-  congestedFactor,
   type FleetState,
-  type HeldPermit,
-  type PermitAnswer,
-  type PermitEnd,
-  type PermitRequest,
   permitLeaseMs,
   throughputSeconds,
+  type UsualCalls,
 } from '../coordination.ts';
-import { createHeldPermits } from '../held-permits.ts';
-import { permitGroup, placesOfEnds, toPermitAnswers } from '../permit-groups.ts';
 import { providerOfScope } from '../scope.ts';
 import type { Signals } from '../signals.ts';
+import { createBreakers } from './redis-breakers.ts';
+import { createPermits } from './redis-permits.ts';
+import { createStore, type Store } from './redis-store.ts';
 import * as scripts from './scripts.ts';
-
-const maxGroup = 100;
-const maxCalls = 2;
 
 export interface RedisCoordinationOptions {
   /** With the `command` policy: fails fast. */
@@ -38,31 +31,13 @@ export interface RedisCoordinationOptions {
   readonly onClose: () => Promise<void>;
 }
 
-type Run = (script: string, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
-interface Store {
-  readonly run: Run;
-  /** A key of a provider. */
-  key(provider: string, name: string): string;
-  permitsKey(target: string, place: string): string;
-  placesKey(target: string): string;
-}
-
 export function createRedisCoordination(options: RedisCoordinationOptions): Coordination {
   const { client, prefix, signals, providers, onClose } = options;
-  const key = (provider: string, name: string) => `${prefix}:{${provider}}:${name}`;
-  const store: Store = {
-    run: scriptRunner(client),
-    key,
-    // The sole account's key is that of versions without accounts: in a rolling deploy both count the same calls.
-    permitsKey: (target, place) =>
-      key(
-        splitTarget(target).provider,
-        `permits:${splitTarget(target).model}${place === soleAccount ? '' : `|${place}`}`,
-      ),
-    placesKey: (target) => key(splitTarget(target).provider, `places:${splitTarget(target).model}`),
-  };
+  const store = createStore(client, prefix);
+  const { key } = store;
   return {
     ...createPermits(store, signals),
+    ...createBreakers(store),
     ...createEpochs(store, client),
     ...createShares(store, providers),
     fleetState: () => readFleetState(store, providers()),
@@ -79,8 +54,10 @@ export function createRedisCoordination(options: RedisCoordinationOptions): Coor
     },
     async reset() {
       for (const provider of providers()) {
-        for (const name of ['epoch', 'pauses', 'throughput', 'charges']) await client.del(key(provider, name));
-        for (const found of await findKeys(client, key(provider, 'places:*'))) await client.del(found);
+        for (const name of ['epoch', 'pauses', 'throughput', 'charges', 'breakers', 'outcomes', 'usual', 'retries'])
+          await client.del(key(provider, name));
+        for (const pattern of ['permits:*', 'places:*', 'rates:*'])
+          for (const found of await findKeys(client, key(provider, pattern))) await client.del(found);
       }
     },
     publish: signals.publish,
@@ -89,142 +66,20 @@ export function createRedisCoordination(options: RedisCoordinationOptions): Coor
   };
 }
 
-/** Runs by hash, and sends the text only to a server that does not know it. */
-function scriptRunner(client: RedisClient): Run {
-  const hashes = new Map<string, string>();
-  return async (script, keys, args) => {
-    let hash = hashes.get(script);
-    if (hash === undefined) {
-      hash = createHash('sha1').update(script).digest('hex');
-      hashes.set(script, hash);
-    }
-    try {
-      return await client.evalsha(hash, keys.length, ...keys, ...args);
-    } catch (error) {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return client.eval(script, keys.length, ...keys, ...args);
-    }
-  };
-}
-
-type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'dropPermits'>;
-
-function createPermits(store: Store, signals: Signals): Permits {
-  const held = createHeldPermits();
-  const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
-  const groups = { maxItems: maxGroup, maxInFlight: maxCalls };
-  const take = byKey(() => collectTick((requests: readonly PermitRequest[]) => takePermits(store, requests), groups));
-  const settle = byKey((target) =>
-    collectTick(async (ends: readonly PermitEnd[]) => {
-      if (await settlePermits(store, target, ends)) freed(target);
-      return ends;
-    }, groups),
-  );
-  return {
-    async takePermit(request) {
-      const answer = await take(permitGroup(request))(request);
-      if (answer.kind === 'go') held.add({ ...request, place: answer.place });
-      return answer;
-    },
-    async givePermitBack(permit) {
-      held.remove(permit);
-      await store.run(releaseOne, [store.permitsKey(permit.target, permit.place)], [permit.token]);
-      freed(permit.target);
-    },
-    async settlePermit(end) {
-      held.remove(end);
-      await settle(end.target)(end);
-    },
-    async renewPermits() {
-      for (const permits of held.byProvider().values()) await renewPermits(store, permits);
-    },
-    dropPermits: () => held.clear(),
-  };
-}
-
-/** KEYS 1 permits of the place · ARGV 1 token */
-const releaseOne = `redis.call('ZREM', KEYS[1], ARGV[1])`;
-
-function byKey<Collector>(make: (key: string) => Collector): (key: string) => Collector {
-  const made = new Map<string, Collector>();
-  return (key) => {
-    const known = made.get(key) ?? make(key);
-    made.set(key, known);
-    return known;
-  };
-}
-
-async function takePermits(store: Store, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
-  const [first] = requests;
-  if (!first) return [];
-  const { target, places } = first;
-  const answer = (await store.run(
-    scripts.takePermits,
-    [
-      store.key(splitTarget(target).provider, 'epoch'),
-      store.placesKey(target),
-      ...places.map(({ id }) => store.permitsKey(target, id)),
-    ],
-    [
-      first.epoch,
-      permitLeaseMs,
-      places.length,
-      ...places.flatMap(({ id, concurrency }) => [id, concurrency]),
-      ...requests.map(({ token }) => token),
-    ],
-  )) as number[];
-  return toPermitAnswers(answer, first.places, requests.length);
-}
-
-async function settlePermits(store: Store, target: string, ends: readonly PermitEnd[]): Promise<boolean> {
-  const { provider } = splitTarget(target);
-  const places = placesOfEnds(ends);
-  const full = await store.run(
-    scripts.settlePermits,
-    [
-      store.key(provider, 'throughput'),
-      store.placesKey(target),
-      store.key(provider, 'charges'),
-      ...places.map(({ id }) => store.permitsKey(target, id)),
-    ],
-    [
-      target,
-      congestedFactor,
-      places.length,
-      ...places.flatMap(({ id, concurrency }) => [id, concurrency]),
-      ...ends.flatMap((end) => [
-        end.token,
-        places.findIndex(({ id }) => id === end.place) + 1,
-        end.pressure,
-        Math.round(end.heldMs),
-        Math.round(end.restMs),
-        end.tenantId,
-        Math.round(end.estimated),
-        Math.round(end.used),
-      ]),
-    ],
-  );
-  return full === 1;
-}
-
-async function renewPermits(store: Store, permits: readonly HeldPermit[]): Promise<void> {
-  const groups = [...Map.groupBy(permits, ({ target, place }) => store.permitsKey(target, place))];
-  await store.run(
-    scripts.renewPermits,
-    groups.map(([key]) => key),
-    [permitLeaseMs, ...groups.flatMap(([, list]) => [list.length, ...list.map(({ token }) => token)])],
-  );
-}
-
 function createEpochs(store: Store, client: RedisClient): Pick<Coordination, 'holdsEpoch' | 'restore'> {
   return {
     async holdsEpoch(provider, epoch) {
       return (await store.run(scripts.holdsEpoch, [store.key(provider, 'epoch')], [epoch])) === 1;
     },
-    async restore(provider, epoch, permits) {
-      for (const key of await findKeys(client, store.key(provider, 'permits:*'))) await client.del(key);
+    async restore(provider, epoch, permits, spent = []) {
+      for (const pattern of ['permits:*', 'rates:*'])
+        for (const key of await findKeys(client, store.key(provider, pattern))) await client.del(key);
       for (const [key, list] of Map.groupBy(permits, ({ target, place }) => store.permitsKey(target, place)))
         await store.run(scripts.restorePermits, [key], [permitLeaseMs, ...list.map(({ token }) => token)]);
+      for (const { target, account, limit, slots } of spent) {
+        const fields = [...slots].flat();
+        await store.run(scripts.restoreRates, [store.ratesKey(target, account)], [JSON.stringify(limit), ...fields]);
+      }
       await store.run(scripts.writeEpoch, [store.key(provider, 'epoch')], [epoch]);
     },
   };
@@ -279,12 +134,12 @@ async function readFleetState(store: Store, providers: readonly string[]): Promi
     providers.map((provider) =>
       store.run(
         scripts.readFleet,
-        [store.key(provider, 'throughput'), store.key(provider, 'pauses')],
+        ['throughput', 'pauses', 'breakers', 'usual'].map((name) => store.key(provider, name)),
         [throughputSeconds],
       ),
     ),
   );
-  const lists = all as [string[], string[]][];
+  const lists = all as [string[], string[], string[], string[]][];
   return {
     throughput: new Map(
       lists.flatMap(([throughput]) =>
@@ -293,6 +148,14 @@ async function readFleetState(store: Store, providers: readonly string[]): Promi
     ),
     pauses: new Map(
       lists.flatMap(([, pauses]) => pairs(pauses).map(([scope, text]): [string, Pause] => [scope, toPause(text)])),
+    ),
+    breakers: new Map(
+      lists.flatMap(([, , states]) =>
+        pairs(states).map(([name, text]): [string, BreakerState] => [name, readState(text)]),
+      ),
+    ),
+    usual: new Map(
+      lists.flatMap(([, , , usual]) => pairs(usual).map(([name, text]): [string, UsualCalls] => [name, toUsual(text)])),
     ),
   };
 }

@@ -5,94 +5,7 @@
  * `run_id` changes when a server restarts or another takes over: an epoch written before that is not believed, because
  * the last second of writes may be gone.
  */
-const runId = `string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
-const nowMs = `local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
-
-/** The state of a place stands in a hash of its target: "place limit", "place lowered" and "place rest". */
-const roomOf = `
-local function limitOf(place, configured)
-  return math.max(1, math.floor(math.min(configured, tonumber(redis.call('HGET', KEYS[2], place .. ' limit') or configured))))
-end`;
-
-/**
- * KEYS 1 epoch  2 state of the target's places  3… permits of each place (sorted set: token, expiry in ms)
- * ARGV 1 epoch  2 lease in ms  3 places, then for each: id, concurrency; then tokens
- * -> for each token the number of its place, or 0; then why there was none: 0 taken, else ms until one has rested; -1 alone: the epoch is lost
- */
-export const takePermits = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] .. ':' .. ${runId} then return { -1 } end
-${nowMs}${roomOf}
-local places, rested = {}, 0
-for p = 1, tonumber(ARGV[3]) do
-  local id, key = ARGV[2 + 2 * p], KEYS[2 + p]
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  local limit, used = limitOf(id, tonumber(ARGV[3 + 2 * p])), redis.call('ZCARD', key)
-  local rest = tonumber(redis.call('HGET', KEYS[2], id .. ' rest') or 0)
-  if rest > now then
-    if used < limit and (rested == 0 or rest - now < rested) then rested = rest - now end
-  else places[#places + 1] = { n = p, key = key, limit = limit, used = used } end
-end
--- A place that is merely taken comes free before one has rested.
-if #places > 0 then rested = 0 end
-local answer = {}
-for i = 4 + 2 * ARGV[3], #ARGV do
-  local best = nil
-  for _, place in ipairs(places) do
-    if place.used < place.limit and (best == nil or place.used / place.limit < best.used / best.limit) then best = place end
-  end
-  answer[#answer + 1] = best and best.n or 0
-  if best then
-    best.used = best.used + 1
-    redis.call('ZADD', best.key, now + ARGV[2], ARGV[i])
-    redis.call('PEXPIRE', best.key, ARGV[2] * 10)
-  end
-end
-answer[#answer + 1] = rested
-return answer
-`;
-
-/**
- * KEYS 1 throughput (hash: "target second" -> calls ended)  2 state of the target's places
- *   3 charges (hash: "used target tenant", "estimated …" -> tokens)  4… permits of each place
- * ARGV 1 target  2 factor of congestion  3 places, then for each: id, concurrency;
- *   then for each call: token, number of its place, pressure, ms held, ms to rest, tenant, tokens estimated, tokens used
- * -> 1: a place was full, somebody may wait for one
- */
-export const settlePermits = `
-${nowMs}${roomOf}
-local n = tonumber(ARGV[3])
-local full = 0
-for p = 1, n do
-  if redis.call('ZCARD', KEYS[3 + p]) >= limitOf(ARGV[2 + 2 * p], tonumber(ARGV[3 + 2 * p])) then full = 1 end
-end
-local calls = 0
-for i = 4 + 2 * n, #ARGV, 8 do
-  calls = calls + 1
-  local p = tonumber(ARGV[i + 1])
-  local id, configured = ARGV[2 + 2 * p], tonumber(ARGV[3 + 2 * p])
-  redis.call('ZREM', KEYS[3 + p], ARGV[i])
-  local limit = tonumber(redis.call('HGET', KEYS[2], id .. ' limit') or configured)
-  if ARGV[i + 2] == 'congested' and now - ARGV[i + 3] >= tonumber(redis.call('HGET', KEYS[2], id .. ' lowered') or 0) then
-    redis.call('HSET', KEYS[2], id .. ' limit', tostring(math.max(1, math.min(limit, configured) * ARGV[2])), id .. ' lowered', now)
-  elseif ARGV[i + 2] == 'eased' and limit < configured then
-    if limit + 1 / limit >= configured then redis.call('HDEL', KEYS[2], id .. ' limit')
-    else redis.call('HSET', KEYS[2], id .. ' limit', tostring(limit + 1 / limit)) end
-  end
-  if tonumber(ARGV[i + 4]) > 0 then
-    local known = tonumber(redis.call('HGET', KEYS[2], id .. ' rest') or 0)
-    redis.call('HSET', KEYS[2], id .. ' rest', math.max(known, now + ARGV[i + 4]))
-  end
-  local whose = ARGV[1] .. ' ' .. ARGV[i + 5]
-  redis.call('HINCRBY', KEYS[3], 'estimated ' .. whose, ARGV[i + 6])
-  redis.call('HINCRBY', KEYS[3], 'used ' .. whose, ARGV[i + 7])
-end
-redis.call('HINCRBY', KEYS[1], ARGV[1] .. ' ' .. time[1], calls)
-redis.call('EXPIRE', KEYS[1], 60)
-redis.call('EXPIRE', KEYS[3], 600)
-redis.call('EXPIRE', KEYS[2], 86400)
-return full
-`;
+import { forgetCounts, nowMs, rateWindows, readCounts, runId, usual } from './lua.ts';
 
 /**
  * KEYS 1… permits of targets
@@ -131,12 +44,14 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1] * 10)
 `;
 
 /**
- * KEYS 1 throughput  2 pauses (hash: scope -> "kind until")
+ * KEYS 1 throughput  2 pauses (hash: scope -> "kind until")  3 breakers  4 what is usual
  * ARGV 1 seconds to look back
- * -> two lists: target, calls ended …; scope, "kind until" …. What is over is removed.
+ * -> lists: target, calls ended …; scope, "kind until" …; target, state as JSON …; target, answers, failures, ms of answers …
+ * What is over is removed.
  */
 export const readFleet = `
 ${nowMs}
+${usual}
 local from = time[1] - ARGV[1]
 local ended = {}
 local counts = redis.call('HGETALL', KEYS[1])
@@ -154,7 +69,15 @@ for i = 1, #all, 2 do
     pauses[#pauses + 1] = all[i]; pauses[#pauses + 1] = all[i + 1]
   else redis.call('HDEL', KEYS[2], all[i]) end
 end
-return { throughput, pauses }
+local breakers = {}
+local known = redis.call('HGETALL', KEYS[3])
+for i = 1, #known, 2 do
+  local target = string.match(known[i], '^(.+) state$')
+  if target then breakers[#breakers + 1] = target; breakers[#breakers + 1] = known[i + 1] end
+end
+local usuals = redis.call('HGETALL', KEYS[4])
+for i = 2, #usuals, 2 do usuals[i] = usualText(usualOf(usuals[i])) end
+return { throughput, pauses, breakers, usuals }
 `;
 
 /** KEYS 1 pauses · ARGV 1 scope  2 kind  3 until in ms. The later deadline wins. -> 1: it was not paused before */
@@ -172,4 +95,108 @@ export const takeCharges = `
 local all = redis.call('HGETALL', KEYS[1])
 redis.call('DEL', KEYS[1])
 return all
+`;
+
+/**
+ * KEYS 1 permits of the place  2 breakers  3… rates of the account, if something was reserved
+ * ARGV 1 token  2 target  3 1: it was a probe  4 limits as JSON  5 when it was reserved  6 input  7 output
+ * No request was sent: everything is given back, once; of a permit that is gone nothing is, its rates may be gone too.
+ */
+export const givePermitBack = `
+${nowMs}
+${rateWindows}
+local isHeld = redis.call('ZREM', KEYS[1], ARGV[1]) == 1
+if ARGV[3] == '1' then
+  local probe = redis.call('HGET', KEYS[2], ARGV[2] .. ' probe')
+  if probe and string.sub(probe, 1, #ARGV[1] + 1) == ARGV[1] .. ' ' then redis.call('HDEL', KEYS[2], ARGV[2] .. ' probe') end
+end
+if KEYS[3] and isHeld then
+  local limits = cjson.decode(ARGV[4])
+  local account = loadAccount(KEYS[3], limits)
+  for i, limit in ipairs(limits) do
+    correct(account, i, -amountOf(limit.unit, tonumber(ARGV[6]), tonumber(ARGV[7])), tonumber(ARGV[5]))
+  end
+  saveAccount(account)
+end
+`;
+
+/** KEYS 1 breakers · ARGV 1 lease in ms  2… for each probe: target, token. One that is gone stays gone. */
+export const renewProbes = `
+${nowMs}
+for i = 2, #ARGV, 2 do
+  local field = ARGV[i] .. ' probe'
+  local probe = redis.call('HGET', KEYS[1], field)
+  if probe and string.sub(probe, 1, #ARGV[i + 1] + 1) == ARGV[i + 1] .. ' ' then
+    redis.call('HSET', KEYS[1], field, ARGV[i + 1] .. ' ' .. string.format('%.0f', now + ARGV[1]))
+  end
+end
+`;
+
+/**
+ * KEYS 1 breakers  2 outcomes · ARGV 1 target  2 version that was seen  3 next state as JSON, or nothing: closed
+ *   4 token of the probe that has ended, or nothing -> 1: it is the state now
+ */
+export const swapBreaker = `
+${nowMs}
+if tonumber(redis.call('HGET', KEYS[1], ARGV[1] .. ' version') or 0) ~= tonumber(ARGV[2]) then return 0 end
+local probe = redis.call('HGET', KEYS[1], ARGV[1] .. ' probe')
+-- Another one has its turn by now: the end of this one says nothing any more.
+if ARGV[4] ~= '' and not (probe and string.sub(probe, 1, #ARGV[4] + 1) == ARGV[4] .. ' ') then return 0 end
+redis.call('HINCRBY', KEYS[1], ARGV[1] .. ' version', 1)
+if ARGV[3] == '' then
+  redis.call('HDEL', KEYS[1], ARGV[1] .. ' probe')
+  if redis.call('HDEL', KEYS[1], ARGV[1] .. ' state') == 1 then
+    ${forgetCounts}
+  end
+else redis.call('HSET', KEYS[1], ARGV[1] .. ' state', ARGV[3]) end
+if ARGV[4] ~= '' then redis.call('HDEL', KEYS[1], ARGV[1] .. ' probe') end
+return 1
+`;
+
+/** KEYS 1 breakers  2 outcomes  3 what is usual · ARGV 1 target. Closed, and nothing is remembered. */
+export const resetBreaker = `
+${nowMs}
+redis.call('HINCRBY', KEYS[1], ARGV[1] .. ' version', 1)
+redis.call('HDEL', KEYS[1], ARGV[1] .. ' state', ARGV[1] .. ' probe')
+${forgetCounts}
+redis.call('HDEL', KEYS[3], ARGV[1])
+`;
+
+/** KEYS 1 breakers  2 outcomes  3 what is usual · ARGV 1 target  2 ms of the window -> as `settlePermits` says it */
+export const readBreaker = `
+${nowMs}
+${usual}
+${readCounts}
+return breakerReading(KEYS[1], KEYS[2], KEYS[3], ARGV[1], tonumber(ARGV[2]))
+`;
+
+/** KEYS 1 budget of retries (hash) · ARGV 1 per second  2 most -> 0: one was taken, else the ms until there is one */
+export const takeRetry = `
+${nowMs}
+local got = redis.call('HMGET', KEYS[1], 'level', 'at')
+local level = math.min(tonumber(ARGV[2]), (tonumber(got[1]) or ARGV[2]) + math.max(0, now - (tonumber(got[2]) or now)) * ARGV[1] / 1000)
+local wait = 0
+if level >= 1 then level = level - 1 else wait = math.ceil((1 - level) * 1000 / ARGV[1]) end
+redis.call('HSET', KEYS[1], 'level', tostring(level), 'at', now)
+redis.call('PEXPIRE', KEYS[1], 600000)
+return wait
+`;
+
+/**
+ * KEYS 1 rates of an account · ARGV 1 limit as JSON  2… number of a slot, amount: all that was reserved of it
+ * A slot that has not begun, by the clock of whoever read it, counts as the one that runs.
+ */
+export const restoreRates = `
+${nowMs}
+local limit, total = cjson.decode(ARGV[1]), 0
+local current = math.floor(now / limit.slotMs)
+for i = 2, #ARGV, 2 do
+  local slot = math.min(tonumber(ARGV[i]), current)
+  if slot > current - limit.slots then
+    redis.call('HINCRBY', KEYS[1], limit.name .. ' ' .. (slot % limit.slots), ARGV[i + 1])
+    total = total + ARGV[i + 1]
+  end
+end
+redis.call('HSET', KEYS[1], limit.name .. ' total', tostring(total), limit.name .. ' level', 0, limit.name .. ' at', now)
+redis.call('PEXPIRE', KEYS[1], math.max(limit.periodMs, limit.slots * limit.slotMs) * 2)
 `;

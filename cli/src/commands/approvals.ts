@@ -1,0 +1,53 @@
+/** `waybill jobs approve | refuse`: what somebody says to jobs that wait for it. */
+import type { JobJson } from '@waybill/producer/job-json.ts';
+import { Command } from 'commander';
+import { type ConnectionFlags, connect, withConnection } from '../connection.ts';
+import { print, printJson, visible } from '../output.ts';
+
+interface RefuseFlags extends ConnectionFlags {
+  readonly reason?: string;
+}
+
+export function approveCommand(): Command {
+  return withConnection(
+    new Command('approve').description('let jobs go to the target that they wait to go to').argument('<id...>'),
+  )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  waybill jobs list --status awaiting_approval\n  waybill jobs approve job_0193…',
+    )
+    .action(async (ids: string[], flags: ConnectionFlags) => {
+      const { client } = connect(flags);
+      await each(ids, flags, (id) => client.approve(id));
+    });
+}
+
+export function refuseCommand(): Command {
+  return withConnection(
+    new Command('refuse').description('end jobs that wait for an approval, as refused_approval').argument('<id...>'),
+  )
+    .option('--reason <text>', 'why, up to 300 characters; it stands in the error of the jobs')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  waybill jobs refuse job_0193…\n  waybill jobs refuse job_0193… --reason "not to the cloud"',
+    )
+    .action(async (ids: string[], flags: RefuseFlags) => {
+      const { client } = connect(flags);
+      await each(ids, flags, (id) => client.refuse(id, { reason: flags.reason }));
+    });
+}
+
+/** One after the other, as they were named; the first that cannot be changed ends the command. */
+async function each(
+  ids: readonly string[],
+  { json: isJson }: ConnectionFlags,
+  act: (id: string) => Promise<JobJson>,
+): Promise<void> {
+  const jobs: JobJson[] = [];
+  for (const id of ids) {
+    const job = await act(id);
+    jobs.push(job);
+    if (!isJson) print(`${job.id}  ${job.status}${job.status === 'queued' ? `  ${visible(job.target)}` : ''}`);
+  }
+  if (isJson) printJson({ object: 'list', data: jobs });
+}

@@ -1,0 +1,98 @@
+/** Why a job went where it went, and telling it to whoever asked. */
+import { cleanText } from '../domain/clean-text.ts';
+import { newId } from '../domain/ids.ts';
+import type { DecisionKind } from '../domain/job.ts';
+import type { Database } from './database.ts';
+import type { JobRow } from './jobs.ts';
+import type { DecisionRow } from './tables.ts';
+
+export interface Decision {
+  readonly kind: DecisionKind;
+  readonly target: string;
+  readonly nextTarget: string | null;
+  readonly why: string;
+  /** JSON text of what was known. */
+  readonly detail: string | null;
+  readonly configVersion: string;
+}
+
+/** One of a kind for each entry: noting it twice is noting it once. */
+export async function noteDecision(
+  { kysely }: Database,
+  job: Pick<JobRow, 'id' | 'run' | 'seq'>,
+  { kind, target, nextTarget, why, detail, configVersion }: Decision,
+): Promise<void> {
+  await kysely
+    .insertInto('waybill.decisions')
+    .values({
+      job_id: job.id,
+      run: job.run,
+      seq: job.seq,
+      kind,
+      target,
+      next_target: nextTarget,
+      why: cleanText(why, 300),
+      detail: detail === null ? null : cleanText(detail, 4_000),
+      config_version: configVersion,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+const mostDecisions = 200;
+
+/** The latest ones, oldest first. */
+export async function readDecisions({ kysely }: Database, jobId: string): Promise<DecisionRow[]> {
+  const rows = await kysely
+    .selectFrom('waybill.decisions')
+    .selectAll()
+    .where('job_id', '=', jobId)
+    .orderBy('at', 'desc')
+    .limit(mostDecisions)
+    .execute();
+  return rows.toReversed();
+}
+
+/** A step of a job, told by webhook to whoever asked for such events. @param payload JSON text */
+export async function tellStep(
+  { pool }: Database,
+  job: Pick<JobRow, 'id'>,
+  type: 'job.fallback' | 'job.awaiting_approval',
+  payload: string,
+): Promise<void> {
+  await pool.query('select waybill.tell_step(j, $2, $3, $4) from waybill.jobs j where j.id = $1', [
+    job.id,
+    type,
+    newId('whd'),
+    payload,
+  ]);
+}
+
+export interface AuditEntry {
+  /** Who did it: an API key's id, or `waybill`. */
+  readonly actor: string;
+  readonly action: string;
+  readonly tenantId: string | null;
+  readonly jobId: string | null;
+  /** Kinds and names only, never contents. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export async function audit(
+  { kysely }: { readonly kysely: Database['kysely'] },
+  entries: readonly AuditEntry[],
+): Promise<void> {
+  if (entries.length === 0) return;
+  await kysely
+    .insertInto('waybill.audit')
+    .values(
+      entries.map(({ actor, action, tenantId, jobId, detail }) => ({
+        actor,
+        action,
+        tenant_id: tenantId,
+        job_id: jobId,
+        detail: cleanText(JSON.stringify(detail), 4_000),
+      })),
+    )
+    .execute();
+}

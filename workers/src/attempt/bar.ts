@@ -1,0 +1,50 @@
+/**
+ * The last look before a call: does the request hold what must not go to this target?
+ *
+ * It was looked at when it was accepted, and the claim has compared its labels. The detectors may have been configured
+ * since then, and the conversation that it goes on may hold more; so it is looked at again before every attempt. What
+ * cannot be looked at counts as found.
+ */
+import type { Turn } from '@waybill/shared/chat/conversation.ts';
+import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
+import { detectIn, requiredLabels } from '@waybill/shared/privacy/detect.ts';
+import type { DetectorKind } from '@waybill/shared/privacy/detectors.ts';
+import { storedBody } from '@waybill/shared/routing/request-needs.ts';
+import type { Claim } from '@waybill/shared/store/claim.ts';
+import { audit } from '@waybill/shared/store/decisions.ts';
+import type { WorkerContext } from '../worker-context.ts';
+
+/** What the job requires from now on, and the kinds of what was found. */
+export interface Bar {
+  readonly require: readonly string[];
+  readonly detected: readonly DetectorKind[];
+}
+
+/** null: the target may have it. */
+export async function findBar(
+  { job, request }: Extract<Claim, { kind: 'claimed' }>,
+  turns: readonly Turn[],
+  provider: ProviderSettings,
+  context: WorkerContext,
+): Promise<Bar | null> {
+  const { privacy } = context.settings();
+  const missing = privacy.require.filter((label) => !provider.labels.includes(label));
+  if (privacy.detect.length === 0 || missing.length === 0) return null;
+  const texts = [request, ...turns.flatMap((turn) => [turn.request, turn.output])];
+  const detected = [...new Set(texts.flatMap((text) => kindsIn(job.endpoint, text, privacy.detect)))].toSorted();
+  const labels = requiredLabels(detected, privacy);
+  if (labels.length === 0) return null;
+  const detail = { target: job.target, detected, missing };
+  await audit(context.database, [
+    { actor: 'waybill', action: 'privacy.barred', tenantId: job.tenant_id, jobId: job.id, detail },
+  ]);
+  return { require: [...new Set([...job.require, ...labels])], detected };
+}
+
+function kindsIn(endpoint: string, text: string, kinds: readonly DetectorKind[]): readonly DetectorKind[] {
+  try {
+    return detectIn(storedBody(endpoint, text), kinds);
+  } catch {
+    return kinds;
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * What becomes of an entry whose job cannot be called where it is: it waits, moves on, asks somebody, or ends. There was
+ * no attempt, so each change is fenced on the job's row alone.
+ */
+
+import { priorities, splitTarget, type WaitingReason } from '@waybill/shared/domain/job.ts';
+import { tokenPriceOf } from '@waybill/shared/pricing/estimate.ts';
+import type { Entry } from '@waybill/shared/queue/entry.ts';
+import type { EntryOutcome } from '@waybill/shared/queue/queue.ts';
+import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
+import {
+  decideBreaker,
+  decideLimit,
+  decideMisfit,
+  decideRefusal,
+  type Obstacle,
+  type Turn,
+} from '@waybill/shared/routing/decide-without-attempt.ts';
+import { triedTargets } from '@waybill/shared/store/backlog.ts';
+import type { Claim } from '@waybill/shared/store/claim.ts';
+import { noteDecision } from '@waybill/shared/store/decisions.ts';
+import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
+import type { JobRow } from '@waybill/shared/store/jobs.ts';
+import { longestQueuedDelayMs, noteWaiting, redirectQueuedJob } from '@waybill/shared/store/settle.ts';
+import type { WorkerContext } from '../worker-context.ts';
+import { move, park, stale } from './move.ts';
+import { candidatesOf, chainOf, skippedJson } from './route-of.ts';
+
+/** The accounts of the target have no rate left for the call. @param waitMs until they have */
+export async function waitForLimit(entry: Entry, waitMs: number, context: WorkerContext): Promise<EntryOutcome> {
+  const job = await noteWaiting(context.database, entry.job, entry.seq, 'rate_limit', waitMs);
+  if (job === null) return stale;
+  const obstacle = await obstacleOf(job, context);
+  const turn = decideLimit({
+    ...obstacle,
+    waitMs,
+    waitedMs: context.now() - (job.limited_since?.getTime() ?? context.now()),
+    patienceMs: chainOf(job, context.settings()).onLimitMs[priorities[job.priority] ?? 'normal'],
+  });
+  return take(turn, job, 'rate_limit', obstacle, context);
+}
+
+/** The target's breaker is open, or its one probe is under way. @param waitMs null: nobody knows how long */
+export async function leaveBreaker(entry: Entry, waitMs: number | null, context: WorkerContext): Promise<EntryOutcome> {
+  const job = await noteWaiting(context.database, entry.job, entry.seq, 'breaker', waitMs ?? 0);
+  if (job === null) return stale;
+  const obstacle = await obstacleOf(job, context);
+  return take(decideBreaker(obstacle, waitMs), job, 'breaker', obstacle, context);
+}
+
+/** The request is larger than a limit of the target. */
+export async function leaveMisfit(entry: Entry, context: WorkerContext): Promise<EntryOutcome> {
+  const job = await noteWaiting(context.database, entry.job, entry.seq, 'rate_limit', 0);
+  if (job === null) return stale;
+  const obstacle = await obstacleOf(job, context);
+  return take(decideMisfit(obstacle), job, 'exceeds_limit', obstacle, context);
+}
+
+export async function refuse(
+  { job, refusal, budget }: Extract<Claim, { kind: 'refused' }>,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const obstacle = await obstacleOf(job, context);
+  const { providers } = context.settings();
+  const turn = decideRefusal({
+    ...obstacle,
+    refusal,
+    budget,
+    isFree(target) {
+      const { provider: id, model } = splitTarget(target);
+      const provider = providers[id];
+      const price = provider && tokenPriceOf(provider, model, job.estimated_tokens, new Date(obstacle.nowMs));
+      return price?.inputPerMillion === 0n && price.outputPerMillion === 0n;
+    },
+    isSameSubject: (target) =>
+      budget?.per === 'provider' ? splitTarget(target).provider === job.provider : target === job.target,
+  });
+  return take(turn, job, budget === null ? refusal : `${refusal}: ${budget.key}`, obstacle, context);
+}
+
+/** What is reserved of a budget leaves too little now; it waits in the backlog until something comes free. */
+export async function waitForBudget({ job, budget }: Extract<Claim, { kind: 'budget_wait' }>, context: WorkerContext) {
+  const obstacle = await obstacleOf(job, context);
+  const turn: Turn = { kind: 'wait', delayMs: budgetWaitMs, waiting: 'budget' };
+  return take(turn, job, `budget: ${budget.key}`, obstacle, context);
+}
+/** Settles wake the jobs that wait; this is for a wake that was lost. */
+const budgetWaitMs = 15_000;
+
+async function obstacleOf(job: JobRow, context: WorkerContext): Promise<Obstacle> {
+  const chain = chainOf(job, context.settings());
+  return {
+    target: job.target,
+    mode: chain.mode,
+    candidates: await candidatesOf(job, chain, context),
+    tried: (await triedTargets(context.database, [job])).get(job.id) ?? new Set(),
+    nowMs: context.now(),
+    deadlineAtMs: job.deadline_at.getTime(),
+  };
+}
+
+async function take(
+  turn: Turn,
+  job: JobRow,
+  why: string,
+  obstacle: Obstacle,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  switch (turn.kind) {
+    case 'wait':
+      return wait(job, turn.waiting, turn.delayMs, why, context);
+    case 'fall_back':
+      return move(job, turn, why, obstacle.candidates, context);
+    case 'park':
+      return park(job, turn.target, why, obstacle.candidates, context);
+    case 'fail':
+      return fail(turn.error, job, why, obstacle, context);
+  }
+}
+
+async function wait(
+  job: JobRow,
+  waiting: WaitingReason,
+  delayMs: number,
+  why: string,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const isShort = delayMs <= longestQueuedDelayMs && waiting !== 'budget';
+  if (isShort) {
+    await noteWaiting(context.database, job.id, job.seq, waiting, delayMs);
+    return { kind: 'delay', delayMs };
+  }
+  const { target } = job;
+  const step = { kind: 'requeue', target, delayMs, waiting, window: 0, carried: null } as const;
+  await redirectQueuedJob(context.database, job.id, job.seq, step);
+  return { kind: 'done', note: `returned to the backlog: ${why}` };
+}
+
+const messages: Partial<Record<string, (job: JobRow) => string>> = {
+  poison_job: () => 'five attempts in a row ended with their worker; the job itself is the likely cause',
+  requirement_unmet: (job) => `no target has the labels ${job.require.join(', ')}`,
+  exceeds_limit: (job) => `about ${job.estimated_tokens} tokens exceed the limit of every target`,
+};
+
+async function fail(
+  error: Extract<Turn, { kind: 'fail' }>['error'],
+  job: JobRow,
+  why: string,
+  obstacle: Obstacle,
+  context: WorkerContext,
+): Promise<EntryOutcome> {
+  const message = messages[error]?.(job) ?? `no target may be paid for (${why})`;
+  const ended = await failQueuedJob(context.database, job.id, job.seq, error, message);
+  if (ended === null) return stale;
+  await tellEnded(ended, context);
+  const detail = skippedJson(obstacle.candidates);
+  const decision = { kind: 'fail', target: job.target, nextTarget: null, why, detail } as const;
+  await noteDecision(context.database, ended.job, { ...decision, configVersion: context.settings().version });
+  return { kind: 'failed', note: `failed: ${error}` };
+}

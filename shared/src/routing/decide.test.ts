@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import type { Failure, FailureKind } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
-import { type DecideInput, type DecidePolicy, decide } from './decide.ts';
+import { type DecideInput, type DecidePolicy, decide, isExhausted } from './decide.ts';
 
 const nowMs = 10_000_000;
 const hourMs = 3_600_000;
@@ -348,6 +348,16 @@ describe('the attempts of a run', () => {
   ])('%s', ([, change, expected]) => {
     expect(decided(change)).toEqual(expected);
   });
+});
+
+test.for<[string, number, boolean]>([
+  ['below the bound', 3, false],
+  ['at the bound', 2, true],
+  ['above it', 1, true],
+])('calls that count are %s', ([, bound, expected]) => {
+  const two = past(overloadedOnA, { target: 'a/1', status: 'unknown', failure: null });
+  const stopped = past({ target: 'b/1', status: 'aborted', failure: null });
+  expect(isExhausted([...two, ...stopped], bound)).toBe(expected);
 });
 
 describe('a chain may say', () => {

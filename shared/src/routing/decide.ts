@@ -115,6 +115,10 @@ function canSwitchCredential(input: DecideInput): boolean {
   );
 }
 
+/** No more calls in this run, whoever starts them: workers that died leave attempts that nobody decided about. */
+export const isExhausted = (history: readonly AttemptRecord[], maxAttempts: number): boolean =>
+  history.filter(countsAsAttempt).length >= maxAttempts;
+
 const countsAsAttempt = (attempt: AttemptRecord): boolean =>
   attempt.status === 'unknown' ||
   (attempt.status === 'failed' && attempt.failure !== null && failureRule(attempt.failure).counts);

@@ -196,7 +196,8 @@ test('another credential of the same target is tried at once', () => {
 test.for<[string, CallResult<Delivery>, number | null]>([
   ["at the provider's own time", failed('rate_limit', { retryAfterMs: 9_000 }), nowMs + 9_000],
   ['when its pause ends', failed('auth'), nowMs + 3_600_000],
-  ['never, as far as anybody knows', failed('server_error'), null],
+  ['at once while retries are left', failed('server_error'), nowMs],
+  ['no more in this run', failed('context_length'), null],
 ])('a target comes back %s', ([, result, retryAtMs]) => {
   expect(run(result).end.retryAtMs).toBe(retryAtMs);
 });
@@ -299,4 +300,15 @@ test('a request that no target may have fails with the labels it wants', () => {
     },
     decided: { kind: 'fail' },
   });
+});
+
+test('a job whose attempts were used up by calls that nobody knows the end of is not called again', () => {
+  const notSent: CallResult<Delivery> = { kind: 'stopped', reason: 'exhausted', meta: { ...meta, isSent: false } };
+  expect(run(notSent)).toMatchObject({
+    end: { status: 'aborted', cost: { nano: 0n } },
+    next: { kind: 'fail', error: 'attempts_exhausted' },
+    decided: { kind: 'fail', why: 'attempts used up' },
+  });
+  const chain = { ...base.chain, lastResort: 'We are closed.' };
+  expect(run(notSent, { chain }).next).toMatchObject({ kind: 'succeed', isLastResort: true });
 });

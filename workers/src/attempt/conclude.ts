@@ -62,7 +62,8 @@ export const whyOf = ({ failure, httpStatus }: Pick<AttemptEnd, 'failure' | 'htt
 export function conclude(ended: Ended): Conclusion {
   const { result } = ended;
   if (ended.barred !== null) return concludeBarred(ended, ended.barred);
-  if (result.kind === 'stopped') return concludeStopped(ended);
+  if (result.kind === 'stopped')
+    return result.reason === 'exhausted' ? concludeExhausted(ended) : concludeStopped(ended);
   if (result.kind === 'failure') return concludeFailure(ended, result.failure, result.partial, null);
   const { fault } = result.answer;
   if (fault !== null) return concludeFailure(ended, fault.failure, result.answer, fault.action ?? null);
@@ -89,6 +90,15 @@ function concludePart(ended: Ended, answer: Delivery, carried: Carried): Conclus
 function concludeStopped(ended: Ended): Conclusion {
   const end = endOf(ended, 'aborted', null, null, null);
   return { end, next: goOnHere(ended, carriedTo(ended.target, ended.carried)), ...nothingDecided };
+}
+
+/** Its attempts were used up by calls whose end nobody knows: it is not called again. */
+function concludeExhausted(ended: Ended): Conclusion {
+  const error = { kind: 'fail', error: 'attempts_exhausted' } as const;
+  const message = `${ended.history.length} attempts were made, and ${ended.chain.maxAttempts} are allowed`;
+  const next = lastResortOf(error, ended) ?? { ...error, message };
+  const decided = decidedOf(ended, 'fail', 'attempts used up');
+  return { end: endOf(ended, 'aborted', null, null, null), next, decided, isRetry: false };
 }
 
 /** What its request holds must not go to this target: to one that may have it, or nowhere. */

@@ -7,7 +7,7 @@
 import type { Span } from '@opentelemetry/api';
 import type { Turn } from '@waybill/shared/chat/conversation.ts';
 import { rateLimitsOf } from '@waybill/shared/config/model-settings.ts';
-import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
+import type { ChainSettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { failure } from '@waybill/shared/providers/dialect.ts';
@@ -16,6 +16,7 @@ import { type Entry, entrySchema } from '@waybill/shared/queue/entry.ts';
 import type { EntryOutcome } from '@waybill/shared/queue/queue.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import type { Candidate } from '@waybill/shared/routing/candidates.ts';
+import { isExhausted } from '@waybill/shared/routing/decide.ts';
 import { exceededBy, rateLimits } from '@waybill/shared/routing/limits.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import type { Claim, ClaimRequest } from '@waybill/shared/store/claim.ts';
@@ -210,7 +211,7 @@ async function attemptOnce(
   const carried = parseCarried(claim.carried);
   span.setAttribute(attribute.attemptNumber, job.attempt);
   const startedAt = performance.now();
-  const { turns, barred, why } = await lookBeforeCall(claim, means, context);
+  const { turns, barred, why } = await lookBeforeCall(claim, means, chain, context);
   const windowTokens = turns.length === 0 ? null : await windowOfTarget(entry.target, context);
   const input = { target: entry.target, chain, carried, turns, windowTokens };
   const call = {
@@ -261,15 +262,17 @@ interface LastLook {
   readonly turns: readonly Turn[];
   readonly barred: Bar | null;
   /** Why it is not called after all; null: it is. */
-  readonly why: 'too_late' | 'barred' | null;
+  readonly why: 'too_late' | 'barred' | 'exhausted' | null;
 }
 
 /** What is not known must not be sent: without the turns of its conversation, or a look at them, the job comes again. */
 async function lookBeforeCall(
   claim: Extract<Claim, { kind: 'claimed' }>,
   { provider, permit }: Means,
+  { maxAttempts }: ChainSettings,
   context: WorkerContext,
 ): Promise<LastLook> {
+  if (isExhausted(claim.history, maxAttempts)) return { turns: [], barred: null, why: 'exhausted' };
   try {
     const turns = await readTurns(context.database, claim.job);
     const barred = await findBar(claim, turns, provider, context);

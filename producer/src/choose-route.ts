@@ -1,6 +1,7 @@
 /** Where a request may go, and where first: chain, class, tenant, privacy and strategy. Pure but for what is handed in. */
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, Settings, TenantSettings } from '@waybill/shared/config/settings.ts';
+import { tenantSettings } from '@waybill/shared/config/tenant-settings.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { nearestHint } from '@waybill/shared/domain/strict-object.ts';
@@ -47,13 +48,6 @@ export interface Route {
   /** Of the whole chain, in the order to try. */
   readonly candidates: readonly Candidate[];
 }
-
-const plainTenant: TenantSettings = { weight: 1, chain: null, require: [], excludeProviders: [] };
-
-export const tenantSettings = (settings: Settings, tenantId: string): TenantSettings => {
-  const name = tenantId.replace(/^ten_/, '');
-  return (Object.hasOwn(settings.tenants, name) ? settings.tenants[name] : undefined) ?? plainTenant;
-};
 
 /** @throws Problem `no_provider_configured model_not_found` */
 export function findRoute(wish: Wish, input: RouteInput): Route {

@@ -35,7 +35,7 @@ import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import { attribute } from '@waybill/shared/telemetry/names.ts';
 import { inSpan, traceIdOf, traceparentOf } from '@waybill/shared/telemetry/tracing.ts';
 import { createBudgetCheck } from './budget-check.ts';
-import { createHistorySizes } from './history-sizes.ts';
+import { createHistorySizes, noHistory } from './history-sizes.ts';
 import { type JobJson, toJobJson } from './job-json.ts';
 import { type JobRequest, parseJobRequest } from './job-request.ts';
 import { problemOf } from './problems.ts';
@@ -148,8 +148,8 @@ async function createResolver(
   return async (job, path) => {
     shared.turns += 1;
     try {
-      const historyTokens = job.conversation === null ? 0 : await historyOf(job.conversation);
-      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: shared.turns, historyTokens });
+      const history = job.conversation === null ? noHistory : await historyOf(job.conversation);
+      const resolved = resolveJob(job, { ...context, id: newId('job'), turn: shared.turns, history });
       await checkBudget(resolved);
       // Last, because it writes: a job that is refused leaves no endpoint behind.
       return job.webhookUrl === null

@@ -1,5 +1,13 @@
-/** How many tokens a conversation has so far, by what its latest turn was estimated with. */
+/** What a conversation brings to its next turn: its tokens so far, and the labels that it was said under. */
 import type { Database } from '@waybill/shared/store/database.ts';
+
+export interface HistorySize {
+  readonly tokens: number;
+  /** Whoever is told of it must have these labels. */
+  readonly require: readonly string[];
+}
+
+export const noHistory: HistorySize = { tokens: 0, require: [] };
 
 /** More than any window: the history is trimmed. */
 const mostTokens = 2_000_000;
@@ -8,22 +16,22 @@ const mostTokens = 2_000_000;
 export function createHistorySizes(
   { kysely }: Pick<Database, 'kysely'>,
   tenantId: string,
-): (conversation: string) => Promise<number> {
-  const known = new Map<string, number>();
+): (conversation: string) => Promise<HistorySize> {
+  const known = new Map<string, HistorySize>();
   return async (conversation) => {
     const seen = known.get(conversation);
     if (seen !== undefined) return seen;
     const row = await kysely
       .selectFrom('waybill.jobs')
-      .select('estimated_tokens')
+      .select(['estimated_tokens', 'require'])
       .where('tenant_id', '=', tenantId)
       .where('conversation', '=', conversation)
       .where('status', 'in', ['queued', 'in_progress', 'awaiting_approval', 'succeeded'])
       .orderBy('id', 'desc')
       .limit(1)
       .executeTakeFirst();
-    const tokens = Math.min(mostTokens, row?.estimated_tokens ?? 0);
-    known.set(conversation, tokens);
-    return tokens;
+    const size = row ? { tokens: Math.min(mostTokens, row.estimated_tokens), require: row.require } : noHistory;
+    known.set(conversation, size);
+    return size;
   };
 }

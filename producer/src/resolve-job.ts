@@ -2,6 +2,7 @@
 import { defaultExpiryMs, priorityRank, splitTarget } from '@waybill/shared/domain/job.ts';
 import type { NewJob } from '@waybill/shared/store/insert-jobs.ts';
 import { findRoute, type RouteInput, skippedJson, startOf } from './choose-route.ts';
+import type { HistorySize } from './history-sizes.ts';
 import type { JobRequest } from './job-request.ts';
 
 export interface ResolveInput extends RouteInput {
@@ -11,15 +12,16 @@ export interface ResolveInput extends RouteInput {
   readonly webhookEndpointId: string | null;
   readonly traceId: string | null;
   readonly traceparent: string | null;
-  /** Tokens of its conversation so far. */
-  readonly historyTokens: number;
+  /** Of its conversation so far. */
+  readonly history: HistorySize;
 }
 
 /** @throws Problem `no_provider_configured model_not_found no_eligible_target` */
 export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
   const { endpoint, request } = job.body;
   const { model } = request;
-  const route = findRoute({ ...job, model, historyTokens: input.historyTokens }, input);
+  const require = [...job.require, ...input.history.require];
+  const route = findRoute({ ...job, model, require, historyTokens: input.history.tokens }, input);
   const { needs } = route;
   const { targets, target } = startOf(route);
   return {

@@ -214,14 +214,15 @@ function recovered({ worstRecoveryS, worstTakeoverS }: RunNumbers, limits: Expec
 /**
  * An answer is paid twice only where a worker took it and could not say so: it was killed, stopped past its lease,
  * drained or cut off from the database. So at most the calls under way at each of those, and each has an attempt that
- * says so; or the network lost the answer that the provider had sent.
+ * says so; or the network lost the answer that the provider had sent, or it was of no use.
  */
 function paidTwiceIsExplained({ attempts }: Evidence, { matched }: MatchedCalls): string[] {
   const attemptsOf = Map.groupBy(attempts, ({ jobId }) => jobId);
   return [...paidAgain(matched)].flatMap(([jobId, times]) => {
     const explained = (attemptsOf.get(jobId) ?? []).filter(
       ({ status, failureKind }) =>
-        ['unknown', 'superseded', 'aborted'].includes(status) || ['timeout', 'network'].includes(failureKind ?? ''),
+        ['unknown', 'superseded', 'aborted'].includes(status) ||
+        ['timeout', 'network', 'bad_output'].includes(failureKind ?? ''),
     ).length;
     return times > explained ? [`${jobId} was paid ${times + 1} times, and ${explained} attempts say why`] : [];
   });

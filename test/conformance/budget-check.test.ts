@@ -52,9 +52,13 @@ describe.each(storesUnderTest)('accepting jobs on the $name store', ({ start }) 
     await expect(askAfter(budget, more)).rejects.toEqual(spent);
   });
 
+  it('a job is refused where only a later target costs nothing: it would be refused at its first', async () => {
+    await expect(askAfter({ per: 'tenant' }, {}, ['p/m', 'home/m'])).rejects.toEqual(spent);
+  });
+
   it.each<[string, object, MoreOfJob, string[]]>([
     ['it is about another', { per: 'tenant', only: ['another'] }, {}, ['p/m']],
-    ['a target costs nothing', { per: 'tenant' }, {}, ['p/m', 'home/m']],
+    ['its target costs nothing', { per: 'tenant' }, {}, ['home/m', 'p/m']],
     ['it may wait for what is local', { per: 'tenant', on_exceeded: 'local_only' }, {}, ['p/m']],
     ['it is about a provider, and leaves others', { per: 'provider', only: ['q'] }, {}, ['p/m']],
   ])('a job is accepted when %s', async (_, budget, more, targets) => {

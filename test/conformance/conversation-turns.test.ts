@@ -154,8 +154,8 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
     await claims.settle(await claims.claimed(third), 1n, [], { next: next('"three"') });
     const request = JSON.stringify({ model: 'p/m', messages: [{ role: 'user', content: 'hello' }] });
     expect(await readTurns(database, fourth)).toEqual([
-      { request, output: '"one"', target: 'p/m' },
-      { request, output: '"three"', target: 'p/m' },
+      { request, output: '"one"', target: 'p/m', require: [] },
+      { request, output: '"three"', target: 'p/m', require: [] },
     ]);
     expect(await readTurns(database, await claims.addJob())).toEqual([]);
     expect(await readTurns(database, { ...fourth, tenant_id: 'ten_of_another' })).toEqual([]);

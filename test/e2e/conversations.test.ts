@@ -1,5 +1,5 @@
 /** Conversations: what was said before goes along, one turn at a time, whoever answers. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
   type Reply,
   refuse,
@@ -32,6 +32,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await waybill?.stop();
   await Promise.all([a?.stop(), b?.stop()]);
+});
+
+beforeEach(() => {
+  moodOfA = (request) => say(`a heard ${request.prompt}`);
 });
 
 const turn = (conversation: string, content: string, more: object = {}) =>

@@ -5,7 +5,7 @@ import { claimJobs } from '@waybill/shared/store/claim.ts';
 import { runEntry } from '@waybill/workers/attempt/run.ts';
 import { sweep } from '@waybill/workers/upkeep/sweep.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { plainClaim } from '../support/claiming.ts';
+import { plainClaim } from '../support/claims.ts';
 import {
   type Reply,
   refuse,

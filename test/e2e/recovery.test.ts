@@ -12,7 +12,7 @@ import { runEntry } from '@waybill/workers/attempt/run.ts';
 import { createDispatchState, dispatchRound } from '@waybill/workers/dispatch/dispatcher.ts';
 import { sweep } from '@waybill/workers/upkeep/sweep.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { plainClaim } from '../support/claiming.ts';
+import { plainClaim } from '../support/claims.ts';
 import { callEnd } from '../support/coordination-under-test.ts';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { keepAlive, startTestWorker, type TestWorker } from '../support/worker-context.ts';

@@ -57,6 +57,10 @@ const routes: readonly (readonly [name: string, request: (id: string) => WireReq
   ['wait', (id) => ({ path: `/v1/jobs/${id}?wait=1s` })],
   ['cancel', (id) => ({ path: `/v1/jobs/${id}/cancel`, method: 'POST' })],
   ['retry', (id) => ({ path: `/v1/jobs/${id}/retry`, method: 'POST' })],
+  ['approve', (id) => ({ path: `/v1/jobs/${id}/approve`, method: 'POST' })],
+  ['refuse', (id) => ({ path: `/v1/jobs/${id}/refuse`, method: 'POST' })],
+  ['explain', (id) => ({ path: `/v1/jobs/${id}/explain` })],
+  ['stream', (id) => ({ path: `/v1/jobs/${id}/stream` })],
 ];
 const states = ['scheduled', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 
@@ -84,6 +88,11 @@ test.for(states)('a %s job of another tenant is a job that does not exist, on ev
     expect(shapeOf(foreign, theirs.id), name).toBe(shapeOf(missing, nobody));
     expect(Object.keys(foreign.headers).toSorted()).toEqual(Object.keys(missing.headers).toSorted());
   }
+  const acted = await send(keys.b, {
+    path: '/v1/jobs/actions',
+    body: { action: 'cancel', filter: { ids: [theirs.id] } },
+  });
+  expect(JSON.parse(acted.text)).toMatchObject({ matched: 0, changed: 0, skipped: { not_found: 1 } });
   // The operator's own key has a tenant too: it is no way around.
   expectRefusal(await send(waybill.adminKey, { path: `/v1/jobs/${theirs.id}` }), 404, 'not_found');
   const after = await clients.a.get(theirs.id);
@@ -153,8 +162,14 @@ const needs: readonly (readonly [request: WireRequest, scope: Scope])[] = [
   [{ path: '/v1/jobs/bulk', body: { jobs: [job('scoped')] } }, 'jobs:write'],
   [{ path: `/v1/jobs/${nobody}/cancel`, method: 'POST' }, 'jobs:write'],
   [{ path: `/v1/jobs/${nobody}/retry`, method: 'POST' }, 'jobs:write'],
+  [{ path: `/v1/jobs/${nobody}/approve`, method: 'POST' }, 'jobs:write'],
+  [{ path: `/v1/jobs/${nobody}/refuse`, method: 'POST' }, 'jobs:write'],
+  [{ path: '/v1/jobs/actions', body: { action: 'pause', filter: { ids: [nobody] } } }, 'jobs:write'],
   [{ path: '/v1/jobs' }, 'jobs:read'],
   [{ path: `/v1/jobs/${nobody}` }, 'jobs:read'],
+  [{ path: `/v1/jobs/${nobody}/explain` }, 'jobs:read'],
+  [{ path: `/v1/jobs/${nobody}/stream` }, 'jobs:read'],
+  [{ path: '/v1/events' }, 'admin'],
   [{ path: '/v1/webhook-endpoints/default' }, 'webhooks:read'],
 ];
 

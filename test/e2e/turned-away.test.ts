@@ -107,9 +107,11 @@ describe('a job that is turned away', () => {
 
   it('by a request larger than the limit: it goes elsewhere, or ends where it fits nowhere', async () => {
     const job = await add({ estimatedTokens: 5_000 });
-    expect(await leaveMisfit(entryOf(job), worker.context)).toMatchObject({ note: 'fallback -> b/m: exceeds_limit' });
+    expect(await leaveMisfit(entryOf(job), 'exceeds_limit', worker.context)).toMatchObject({
+      note: 'fallback -> b/m: exceeds_limit',
+    });
     const alone = await add({ estimatedTokens: 5_000 }, ['a/m']);
-    expect(await leaveMisfit(entryOf(alone), worker.context)).toEqual({
+    expect(await leaveMisfit(entryOf(alone), 'exceeds_limit', worker.context)).toEqual({
       kind: 'failed',
       note: 'failed: exceeds_limit',
     });
@@ -182,7 +184,7 @@ describe('a job that is turned away', () => {
     const budget = { key: 'tenant/day:default', per: 'tenant', onExceeded: 'reject' } as const;
     expect(await waitForBudget({ kind: 'budget_wait', job, budget }, worker.context)).toEqual({
       kind: 'done',
-      note: 'returned to the backlog: budget: tenant/day:default',
+      note: 'returned to the backlog: budget: tenant/day',
     });
     expect(await worker.readJob(job.id)).toMatchObject({
       ...{ status: 'queued', target: 'a/m', dispatched_at: null, waiting_reason: 'budget', seq: job.seq + 1 },
@@ -196,7 +198,7 @@ describe('a job that is turned away', () => {
     const outcomes = [
       await waitForLimit(entryOf(old), 100_000, worker.context),
       await leaveBreaker(entryOf(old), 100, worker.context),
-      await leaveMisfit(entryOf(old), worker.context),
+      await leaveMisfit(entryOf(old), 'excluded', worker.context),
       await refused(old, 'budget_exceeded', {}),
       await refused(old, 'label'),
     ];

@@ -13,6 +13,17 @@ import { registerWorker } from '@waybill/shared/store/workers.ts';
 import { keepAlive, type MoreOfJob, newJob } from './worker-context.ts';
 
 export const target = 'p/m';
+
+const nothing = { inputPerMillion: 0n, outputPerMillion: 0n };
+/** What a claim needs besides its job and its permit, in tests of other things: nothing is required, nothing costs. */
+export const plainClaim: Pick<ClaimRequest, 'labels' | 'require' | 'credential' | 'place' | 'prices'> = {
+  labels: [],
+  require: [],
+  credential: null,
+  place: 'default',
+  prices: { expected: nothing, largest: nothing, dearest: nothing, maxOutputTokens: null },
+};
+
 export const answered: Extract<NextStep, { kind: 'succeed' }> = { kind: 'succeed', output: '{}' };
 /** A nano-USD for each token, four at most, ten for a model that nobody knows. */
 export const prices: ClaimRequest['prices'] = {
@@ -48,8 +59,8 @@ export async function openClaims(database: Database): Promise<Claims> {
   await registerWorker(database, workerId, 'test');
   await keepAlive(database, workerId);
   const requestFor: Claims['requestFor'] = (job, change = {}) => ({
-    ...{ jobId: job.id, seq: job.seq, target: job.target, workerId, labels: [], require: [], prices },
-    ...{ credential: null, permit: newId('job'), place: 'main', epoch: 'e', ...change },
+    ...{ ...plainClaim, prices, jobId: job.id, seq: job.seq, target: job.target, workerId },
+    ...{ permit: newId('job'), epoch: 'e', ...change },
   });
   const claim: Claims['claim'] = async (job, budgets = [], change = {}) => {
     const [one] = await claimJobs(database, [requestFor(job, change)], budgets);

@@ -87,7 +87,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const unsubscribe = coordination.subscribe((signal) => {
     if (signal.type === 'breaker_changed') {
       context.fleet.forget();
-      dispatcher.release();
+      dispatcher.release(signal.target.endsWith('/*') ? undefined : ['breaker', 'recovery']);
     }
     if (signal.type === 'budget_freed') dispatcher.releaseBudget();
     if (signal.type === 'cancel') calls.stop(signal.jobId, 'cancelled');

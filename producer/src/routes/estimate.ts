@@ -13,7 +13,7 @@ import { callerOf, requireScope } from '../authentication.ts';
 import { callCosts } from '../call-costs.ts';
 import { findRoute, type Route, startOf } from '../choose-route.ts';
 import { toEstimateJson } from '../estimate-json.ts';
-import { createHistorySizes } from '../history-sizes.ts';
+import { createHistorySizes, noHistory } from '../history-sizes.ts';
 import type { QueuePlace } from '../job-json.ts';
 import { type JobRequest, parseJobRequest } from '../job-request.ts';
 import { problemOf } from '../problems.ts';
@@ -46,11 +46,14 @@ export async function estimate(request: Request, response: Response, context: Ap
   const settings = context.settings();
   const nowMs = Date.now();
   const fleet = await context.fleet.read();
-  const historyTokens =
-    job.conversation === null ? 0 : await createHistorySizes(context.database, caller.tenantId)(job.conversation);
+  const history =
+    job.conversation === null
+      ? noHistory
+      : await createHistorySizes(context.database, caller.tenantId)(job.conversation);
+  const require = [...job.require, ...history.require];
   const state = { ...fleet, credentialsOf: credentialRefs };
   const route = findRoute(
-    { ...job, model, historyTokens },
+    { ...job, model, require, historyTokens: history.tokens },
     { tenantId: caller.tenantId, settings, state, turn: 0, nowMs, random: Math.random },
   );
   const target = firstOf(route);

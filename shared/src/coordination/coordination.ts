@@ -178,8 +178,10 @@ export interface Coordination {
   swapBreaker(seen: BreakerReading, next: BreakerState, endedProbe: string | null): Promise<boolean>;
   /** Closes the breaker and forgets what was counted. */
   resetBreaker(target: string): Promise<void>;
-  /** Takes a retry from the provider's budget: 0, or the ms until there is one. */
+  /** Takes a retry from the provider's budget, also in advance: 0, or the ms until it may be made. */
   takeRetry(provider: string): Promise<number>;
+  /** It was not used after all. */
+  returnRetry(provider: string): Promise<void>;
   /** Renews the permits of the calls this process has under way. */
   renewPermits(): Promise<void>;
   /** Forgets which permits this process holds: its worker lease is lost, they must be able to expire. */

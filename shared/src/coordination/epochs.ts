@@ -104,6 +104,8 @@ async function rebuild(
     logger.warn(counts, 'the coordination store had lost its state of a provider: rebuilt it');
   else logger.debug(counts, 'the coordination store knew nothing of a provider');
   if (returned > 0) coordination.publish({ type: 'work' });
+  // Its breakers and pauses are gone with it: who waits for one of them is looked at again.
+  coordination.publish({ type: 'breaker_changed', target: `${provider}/*` });
 }
 
 async function restoreQueue(name: string, database: Database, queues: QueueBackend): Promise<number> {

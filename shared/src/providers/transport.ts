@@ -32,7 +32,15 @@ export interface Timeouts {
 }
 
 /** Why a call was stopped from our side. It is the `reason` of the aborted signal. */
-export type StopReason = 'cancelled' | 'shutdown' | 'lost_lease' | 'total_timeout' | 'too_late' | 'barred' | 'exhausted';
+export type StopReason =
+  | 'cancelled'
+  | 'shutdown'
+  | 'lost_lease'
+  | 'total_timeout'
+  | 'too_late'
+  | 'barred'
+  | 'exhausted'
+  | 'unread';
 
 export type CallResult<A> =
   | { readonly kind: 'answer'; readonly answer: A; readonly meta: CallMeta }

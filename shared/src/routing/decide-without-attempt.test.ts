@@ -83,8 +83,9 @@ describe('a limit', () => {
     [
       'an earlier one a moment later, so that no job goes round without a pause',
       { target: 'c/1' },
-      fallBackTo('a/1', 1_000),
+      fallBackTo('a/1', 3_000),
     ],
+    ['an earlier one after a minute at most', { target: 'c/1', waitMs: 7_200_000 }, fallBackTo('a/1', 60_000)],
     [
       'an earlier one only before the deadline',
       { target: 'c/1', deadlineAtMs: nowMs + 1_000 },
@@ -97,6 +98,8 @@ describe('a limit', () => {
   });
 });
 
+const shut = (target: string): Candidate => ({ ...skipped(target, null), reason: 'breaker' }) as Candidate;
+
 describe('an open breaker', () => {
   test.for<[string, Partial<Obstacle>, number | null, object]>([
     ['moves the job on at once', {}, 60_000, fallBackTo('b/1')],
@@ -104,6 +107,18 @@ describe('an open breaker', () => {
     ['moves it back up the chain after a moment', { target: 'c/1' }, 60_000, fallBackTo('a/1', 1_000)],
     ['is waited for when there is nowhere else', nowhere, 60_000, waitFor(60_000, 'breaker')],
     ['is asked again soon when nobody knows its end', nowhere, null, waitFor(1_000, 'breaker')],
+    [
+      'that somebody opened without an end is looked at now and then',
+      { candidates: [shut('a/1')] },
+      null,
+      waitFor(60_000, 'breaker'),
+    ],
+    [
+      'is not left for a target that is shut by hand',
+      { candidates: [eligible('a/1'), shut('b/1')] },
+      null,
+      waitFor(1_000, 'breaker'),
+    ],
     [
       'is waited for no longer than the deadline',
       { ...nowhere, deadlineAtMs: nowMs + 700 },
@@ -163,7 +178,7 @@ const localOnly: Budget = { per: 'tenant', onExceeded: 'local_only' };
 const refused = (change: Partial<RefusalObstacle>) =>
   decideRefusal({
     ...{ ...obstacle, refusal: 'budget_exceeded', budget: perTenant },
-    ...{ isFree: () => false, isSameSubject: () => false, ...change },
+    ...{ isFree: () => false, isSameSubject: () => false, refusedBefore: new Set<string>(), ...change },
   });
 
 describe('a claim that is refused for a label', () => {
@@ -208,8 +223,13 @@ describe('a claim that is refused for a budget', () => {
       failWith('budget_exceeded'),
     ],
     [
-      'never goes back up the chain',
+      'goes back up the chain to what may serve it',
       { budget: localOnly, isFree: () => true, target: 'c/1' },
+      fallBackTo('a/1', 1_000),
+    ],
+    [
+      'never goes back to a target whose budget has refused it',
+      { budget: localOnly, isFree: () => true, target: 'c/1', refusedBefore: new Set(['a/1', 'b/1']) },
       failWith('budget_exceeded'),
     ],
     [
@@ -224,7 +244,9 @@ describe('a claim that is refused for a budget', () => {
   test.for(['max_cost', 'budget_unpriced'] as const)('%s says nothing of other targets', (refusal) => {
     expect(refused({ refusal, isSameSubject })).toEqual(fallBackTo('b/1'));
     expect(refused({ refusal, budget: null })).toEqual(fallBackTo('b/1'));
-    expect(refused({ refusal, target: 'c/1' })).toEqual(failWith('budget_exceeded'));
+    expect(refused({ refusal, target: 'c/1' })).toEqual(fallBackTo('a/1', 1_000));
+    const all = new Set(['a/1', 'b/1', 'c/1']);
+    expect(refused({ refusal, target: 'c/1', refusedBefore: all })).toEqual(failWith('budget_exceeded'));
     expect(refused({ refusal, ...nowhere })).toEqual(failWith('budget_exceeded'));
   });
 });

@@ -1,8 +1,8 @@
 /**
  * What becomes of a job that could not be called where it is: no permit, or a claim that was refused. Pure.
  *
- * Nothing was attempted, so nothing is used up. A target that was left for a limit or a breaker may be gone back to, after
- * a moment; one that a budget refuses is not, so that a job cannot go round among targets it may not pay for.
+ * Nothing was attempted, so nothing is used up. A target that was left for a limit or a breaker may be gone back to; one
+ * whose budget has refused the job is not, so that a job cannot go round among targets it may not pay for.
  */
 import type { FailureKind, FinalKind } from '../domain/failure.ts';
 import type { WaitingReason } from '../domain/job.ts';
@@ -44,14 +44,19 @@ export function decideLimit(obstacle: LimitObstacle): Turn {
   const { waitMs, waitedMs, patienceMs, mode } = obstacle;
   const patience = mode === 'immediate' ? 0 : patienceMs;
   const isOver = patience !== null && waitedMs + waitMs > patience;
-  return (isOver ? moveOn(obstacle) : null) ?? waitHere(obstacle, waitMs, 'rate_limit');
+  return (isOver ? moveOn(obstacle, othersOf(obstacle), waitMs) : null) ?? waitHere(obstacle, waitMs, 'rate_limit');
 }
 
 /** An open breaker moves a job on at once; where there is nowhere to go, it waits. @param waitMs null: nobody knows */
 export function decideBreaker(obstacle: Obstacle, waitMs: number | null): Turn {
-  return moveOn(obstacle) ?? waitHere(obstacle, waitMs ?? unknownWaitMs, 'breaker');
+  const here = obstacle.candidates.find(({ target }) => target === obstacle.target);
+  const isShutByHand = here?.kind === 'skipped' && here.reason === 'breaker' && here.untilMs === null;
+  const hereMs = waitMs ?? (isShutByHand ? shutWaitMs : unknownWaitMs);
+  return moveOn(obstacle) ?? waitHere(obstacle, hereMs, 'breaker');
 }
 const unknownWaitMs = 1_000;
+/** Somebody has shut it without an end: told when that changes, and looked at again now and then. */
+const shutWaitMs = 60_000;
 
 /** A request that is larger than the target's limit can never be called there. */
 export const decideMisfit = (obstacle: Obstacle): Turn =>
@@ -65,6 +70,8 @@ export interface RefusalObstacle extends Obstacle {
   readonly isFree: (target: string) => boolean;
   /** Of the same provider, or the same model. */
   readonly isSameSubject: (target: string) => boolean;
+  /** Targets whose budget has refused the job already: they are not gone back to. */
+  readonly refusedBefore: ReadonlySet<string>;
 }
 
 export function decideRefusal(obstacle: RefusalObstacle): Turn {
@@ -79,8 +86,9 @@ export function decideRefusal(obstacle: RefusalObstacle): Turn {
     isOfTarget ||
     (isOfSubject && !obstacle.isSameSubject(target)) ||
     (obstacle.isFree(target) && (isOfSubject || budget?.onExceeded === 'local_only'));
-  // What a budget refuses is not gone back to.
-  const payable = { after: othersOf(obstacle).after.filter(({ target }) => mayServe(target)), before: [] };
+  const { after, before } = othersOf(obstacle);
+  const isPayable = ({ target }: Candidate): boolean => mayServe(target) && !obstacle.refusedBefore.has(target);
+  const payable = { after: after.filter(isPayable), before: before.filter(isPayable) };
   return moveOn(obstacle, payable) ?? moveLater(obstacle, payable) ?? { kind: 'fail', error: 'budget_exceeded' };
 }
 
@@ -101,26 +109,34 @@ function othersOf({ target, candidates, tried }: Obstacle): Others {
 
 /** Nobody remembers which targets turned the job away on this round: the next one begins a moment later, not at once. */
 const roundMs = 1_000;
+const longestRoundMs = 60_000;
 
 const isEligible = ({ kind }: Candidate): boolean => kind === 'eligible';
 
-/** null: no other target is eligible. */
-function moveOn(obstacle: Obstacle, { after, before } = othersOf(obstacle)): Turn | null {
+/** null: no other target is eligible. @param hereMs how long the present one would be waited for: as long is the way back */
+function moveOn(obstacle: Obstacle, { after, before } = othersOf(obstacle), hereMs = roundMs): Turn | null {
   const next = after.find(isEligible);
   if (next !== undefined) return moveTo(next.target, 0, obstacle);
   const again = before.find(isEligible);
-  return again === undefined ? null : moveTo(again.target, roundMs, obstacle);
+  return again === undefined
+    ? null
+    : moveTo(again.target, Math.min(longestRoundMs, Math.max(roundMs, hereMs)), obstacle);
 }
 
 /** To the target that comes back first; null: none does before the deadline. */
 function moveLater(obstacle: Obstacle, { after, before } = othersOf(obstacle)): Turn | null {
   const returning = [...after, ...before].flatMap((candidate) =>
-    candidate.kind === 'skipped' && candidate.untilMs !== null
-      ? [{ target: candidate.target, untilMs: candidate.untilMs }]
-      : [],
+    returnsAtMs(candidate, obstacle.nowMs).map((untilMs) => ({ target: candidate.target, untilMs })),
   );
   const first = returning.toSorted((a, b) => a.untilMs - b.untilMs)[0];
   return first ? moveTo(first.target, Math.max(roundMs, first.untilMs - obstacle.nowMs), obstacle) : null;
+}
+
+/** When a skipped target may be eligible again; a breaker that was opened by hand may be closed at any time. */
+function returnsAtMs(candidate: Candidate, nowMs: number): number[] {
+  if (candidate.kind !== 'skipped') return [];
+  if (candidate.untilMs !== null) return [candidate.untilMs];
+  return candidate.reason === 'breaker' ? [nowMs + shutWaitMs] : [];
 }
 
 function moveTo(target: string, delayMs: number, { mode, nowMs, deadlineAtMs }: Obstacle): Turn | null {

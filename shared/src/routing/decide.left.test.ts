@@ -112,7 +112,12 @@ describe('a target whose retries are not used up', () => {
     ['is waited for until its backoff ends', { candidates: [skipped('a/1', nowMs + 100)] }, waitFor('a/1', 1_000)],
     ['is waited for until there is a retry', { candidates: [open], retryInMs: 9_500 }, waitFor('a/1', 9_500)],
     ['is not waited for beyond the deadline', { candidates: [open], deadlineAtMs: nowMs + 8_000 }, usedUp],
-    ['is not waited for until somebody acts', { candidates: [skipped('a/1', null)] }, usedUp],
+    [
+      'is looked at now and then while it is shut by hand',
+      { candidates: [skipped('a/1', null)] },
+      waitFor('a/1', 60_000),
+    ],
+    ['is not waited for until somebody acts', { candidates: [skipped('a/1', null, 'paused')] }, usedUp],
     ['is not waited for in immediate mode', { candidates: [open], policy: { mode: 'immediate' } }, usedUp],
     [
       'is not waited for when asking again is of no use',

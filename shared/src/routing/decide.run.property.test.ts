@@ -17,6 +17,7 @@ import {
   decideRefusal,
   type Obstacle,
   type Refusal,
+  type RefusalObstacle,
   refusals,
   type Turn,
 } from './decide-without-attempt.ts';
@@ -116,8 +117,11 @@ function candidatesAt(world: World, paused: ReadonlyMap<string, number>, nowMs: 
   );
 }
 
+/** Where the job is, and which targets' budgets have refused it. */
+type Place = Obstacle & Pick<RefusalObstacle, 'refusedBefore'>;
+
 /** What keeps the job from being called where it is; null: nothing. */
-function obstacleAt(world: World, at: Obstacle, waitedMs: number): { why: Why; turn: Turn } | null {
+function obstacleAt(world: World, at: Place, waitedMs: number): { why: Why; turn: Turn } | null {
   const here = worldOf(world, at.target);
   const known = at.candidates.find(({ target }) => target === at.target);
   if (known?.kind === 'skipped' && known.reason === 'paused' && known.untilMs !== null) {
@@ -152,19 +156,22 @@ function run(world: World): Run {
   const steps: Step[] = [];
   const history: AttemptRecord[] = [];
   const paused = new Map<string, number>();
+  const refusedBefore = new Set<string>();
   let [nowMs, at, calls] = [0, nameOf(0), 0];
   let limitedSinceMs: number | null = null;
   while (nowMs < deadlineMs && steps.length < mostSteps) {
     let known = candidatesAt(world, paused, nowMs);
-    const place: Obstacle = {
+    const place: Place = {
       ...{ target: at, mode: policy.mode, candidates: known, nowMs, deadlineAtMs: deadlineMs },
       tried: triedIn(history, nowMs),
+      refusedBefore,
     };
     const stopped = obstacleAt(world, place, limitedSinceMs === null ? 0 : nowMs - limitedSinceMs);
     let why: Why = 'call';
     let turn: Turn | ReturnType<typeof decide>;
     if (stopped !== null) {
       ({ why, turn } = stopped);
+      if (why === 'refusal') refusedBefore.add(at);
     } else {
       const call = world.calls[calls % world.calls.length] as Call;
       calls += 1;
@@ -375,6 +382,7 @@ describe('a job that budgets refuse wherever it goes', () => {
             ...{ refusal, budget: { per, onExceeded } },
             isFree: (target) => chain[all.findIndex((each) => each.target === target)]?.isFree === true,
             isSameSubject: (target) => chain[all.findIndex((each) => each.target === target)]?.isSame === true,
+            refusedBefore: new Set(visited.map(nameOf)),
           });
           if (turn.kind === 'fail') break;
           expect(turn.kind).toBe(mode === 'manual' ? 'park' : 'fall_back');

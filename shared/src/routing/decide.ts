@@ -237,12 +237,17 @@ function firstEligible(input: DecideInput): string | null {
   return found?.target ?? null;
 }
 
+/** A breaker that was opened by hand without an end may be closed at any time: it is looked at again now and then. */
+const skipEndsAt = ({ untilMs, reason }: Extract<Candidate, { kind: 'skipped' }>, nowMs: number): number | null =>
+  untilMs ?? (reason === 'breaker' ? nowMs + shutLookMs : null);
+const shutLookMs = 60_000;
+
 /** The skipped target that comes back first, if before the deadline; the current one among them when its kind ends. */
 function recoveryInTime(input: DecideInput, rule: FailureRule): { target: string; atMs: number } | null {
   const { candidates, target, nowMs, deadlineAtMs } = input;
   const waits = candidates.flatMap((candidate) => {
     const failureEndsAtMs = candidate.target === target ? currentEndsAtMs(input, rule) : endsAtMs(candidate, input);
-    const skipEndsAtMs = candidate.kind === 'skipped' ? candidate.untilMs : nowMs;
+    const skipEndsAtMs = candidate.kind === 'skipped' ? skipEndsAt(candidate, nowMs) : nowMs;
     if (failureEndsAtMs === null || skipEndsAtMs === null) return [];
     return [{ target: candidate.target, atMs: Math.max(nowMs, failureEndsAtMs, skipEndsAtMs) }];
   });

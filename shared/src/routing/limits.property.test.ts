@@ -137,7 +137,8 @@ test('whoever asks again after the wait that was told goes, when nobody else ask
 });
 
 test('small calls that always wait use nine tenths of the limit or more', () => {
-  const share = fc.array(fc.double({ min: 0.001, max: 0.02, noNaN: true }), { minLength: 20, maxLength: 20 });
+  // 1,500 of the smallest are six periods' worth: there is always another one that waits.
+  const share = fc.array(fc.double({ min: 0.004, max: 0.02, noNaN: true }), { minLength: 20, maxLength: 20 });
   fc.assert(
     fc.property(fc.integer({ min: 1_000, max: 100_000 }), share, (value, shares) => {
       const limit = minute(value, true);

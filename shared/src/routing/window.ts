@@ -12,5 +12,8 @@ export function windowSize(throughputPerSecond: number, concurrency: number): nu
   return Math.round(Math.min(Math.max(throughputPerSecond * secondsOfWork, least), Math.max(ceiling, least)));
 }
 
-/** Places of a window that only interactive jobs may take, so that they find room whatever fills the rest. */
-export const interactiveReserve = (window: number): number => Math.ceil(window / 10);
+/**
+ * Places of a window that only interactive jobs may take, so that they find room whatever fills the rest. A sole place is
+ * for all: a target that is being tried again must be tried with what there is.
+ */
+export const interactiveReserve = (window: number): number => (window === 1 ? 0 : Math.ceil(window / 10));

@@ -99,7 +99,7 @@ export async function readHeads(
         select j.target, j.tenant_id, j.priority, j.precedence, j.id, j.seq, j.run, j.attempt, j.estimated_tokens, j.estimated_output, j.limited_since, j.chain, j.targets, j.require, j.exclude_providers,
           (extract(epoch from now() - j.available_at) * 1000)::float8 as waited_ms
         from waybill.jobs j
-        where j.status = 'queued' and j.dispatched_at is null and j.target = g.target and j.tenant_id = g.tenant_id
+        where j.status = 'queued' and j.dispatched_at is null and j.paused_at is null and j.target = g.target and j.tenant_id = g.tenant_id
           and j.priority = g.priority and j.precedence = g.precedence and j.available_at <= now() and j.deadline_at > now()
         order by j.available_at, j.id limit ${perGroup}) h`.execute(database.kysely);
   return rows;

@@ -53,6 +53,20 @@ export async function readDecisions({ kysely }: Database, jobId: string): Promis
   return rows.toReversed();
 }
 
+/** Targets that a budget has turned the job away from in this run. */
+export async function refusedTargets({ kysely }: Database, job: Pick<JobRow, 'id' | 'run'>): Promise<Set<string>> {
+  const rows = await kysely
+    .selectFrom('waybill.decisions')
+    .select('target')
+    .distinct()
+    .where('job_id', '=', job.id)
+    .where('run', '=', job.run)
+    .where((query) => query.or([query('why', 'like', 'budget%'), query('why', '=', 'max_cost')]))
+    .limit(64)
+    .execute();
+  return new Set(rows.map(({ target }) => target));
+}
+
 /** A step of a job, told by webhook to whoever asked for such events. @param payload JSON text */
 export async function tellStep(
   { pool }: Database,

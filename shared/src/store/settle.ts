@@ -50,11 +50,17 @@ export interface Decided {
   readonly configVersion: string;
 }
 
+/** What a request turned out to hold before its call: it requires these labels from now on. */
+export interface FoundInRequest {
+  readonly require: readonly string[];
+  readonly detected: readonly string[];
+}
+
 export type NextStep =
   /** @property isLastResort no target answered: the chain's own words do */
   | { readonly kind: 'succeed'; readonly output: string; readonly isLastResort?: true }
   /** Somebody is asked before it goes to the next target. */
-  | { readonly kind: 'park'; readonly target: string }
+  | { readonly kind: 'park'; readonly target: string; readonly found?: FoundInRequest }
   | { readonly kind: 'fail'; readonly error: FailureKind | FinalKind; readonly message: string }
   | {
       readonly kind: 'requeue';
@@ -65,8 +71,7 @@ export type NextStep =
       readonly window: number;
       /** JSON text of what was delivered so far, for the next attempt; null: it begins anew. */
       readonly carried: string | null;
-      /** What was found in the request after all: it requires these labels from now on. */
-      readonly found?: { readonly require: readonly string[]; readonly detected: readonly string[] };
+      readonly found?: FoundInRequest;
     };
 
 /** What a receiver is told when the settle makes the job final. */
@@ -225,10 +230,9 @@ function nextColumns(next: NextStep) {
       delay_ms: Math.round(next.delayMs),
       waiting: next.waiting,
       window_size: next.window,
-      require: next.found?.require ?? null,
-      detected: next.found?.detected ?? null,
+      ...foundColumns(next.found),
     };
-  if (next.kind === 'park') return { next: next.kind, next_target: next.target };
+  if (next.kind === 'park') return { next: next.kind, next_target: next.target, ...foundColumns(next.found) };
   if (next.kind === 'succeed')
     return { next: next.kind, final_status: 'succeeded', is_last_resort: next.isLastResort ?? false };
   return {
@@ -239,6 +243,11 @@ function nextColumns(next: NextStep) {
     is_last_resort: false,
   };
 }
+
+const foundColumns = (found: FoundInRequest | undefined) => ({
+  require: found?.require ?? null,
+  detected: found?.detected ?? null,
+});
 
 /** The status a job ends with. */
 export const finalStatusOf = (
@@ -287,6 +296,7 @@ export async function redirectQueuedJob(
     .where('id', '=', id)
     .where('seq', '=', seq)
     .where('status', '=', 'queued')
+    .where('paused_at', 'is', null)
     .returningAll()
     .executeTakeFirst();
   return job ?? null;
@@ -316,6 +326,7 @@ export async function parkQueuedJob(
     .where('id', '=', id)
     .where('seq', '=', seq)
     .where('status', '=', 'queued')
+    .where('paused_at', 'is', null)
     .returningAll()
     .executeTakeFirst();
   return job ?? null;

@@ -75,7 +75,7 @@ export async function takeOverAlone(database: Database): Promise<void> {
       update waybill.jobs set seq = seq + 1, dispatched_at = null
       where status = 'queued' and dispatched_at is not null`.execute(trx);
     // A new start may bring a new credential: what waited for a provider to recover is tried again.
-    await sql`update waybill.jobs set available_at = now() where status = 'queued' and paused_at is null and waiting_reason in ('recovery', 'paused', 'breaker', 'budget')`.execute(
+    await sql`update waybill.jobs set available_at = now() where status = 'queued' and paused_at is null and waiting_reason in ('recovery', 'paused', 'rate_limit', 'breaker', 'budget')`.execute(
       trx,
     );
     await sql`update waybill.webhook_deliveries set queued_at = null, seq = seq + 1 where status = 'pending' and queued_at is not null`.execute(

@@ -49,15 +49,17 @@ async function readSpent({ query }: Arena): Promise<Spent> {
   return { committed: BigInt(String(row?.committed)), reserved: BigInt(String(row?.reserved)) };
 }
 
-/** What the calls that were under way when the limit was passed cost beyond what was reserved for them. */
+/**
+ * What the calls that were under way at the last claim cost beyond what was reserved for them: until then, all that was
+ * spent and reserved was within the limit.
+ */
 async function underEstimated({ query }: Arena): Promise<bigint> {
   const [row] = await query(`
-    with spending as (
-      select a.*, sum(a.cost_nano) over (order by a.ended_at, a.job_id) as spent,
-        greatest(0, a.cost_nano - ceil(((j.estimated_tokens - j.estimated_output) * 10000000000.0 + j.estimated_output * 60000000000.0) / 1000000)) as beyond
-      from waybill.attempts a join waybill.jobs j on j.id = a.job_id where a.cost_nano > 0),
-    passing as (select min(ended_at) as at from spending where spent > ${limitNano})
-    select coalesce(sum(beyond), 0)::text as beyond from spending, passing where passing.at is not null and ended_at >= passing.at and started_at <= passing.at`);
+    with called as (
+      select a.started_at, a.ended_at, greatest(0, a.cost_nano
+        - ceil(((j.estimated_tokens - j.estimated_output) * 10000000000.0 + j.estimated_output * 60000000000.0) / 1000000)) as beyond
+      from waybill.attempts a join waybill.jobs j on j.id = a.job_id where a.cost_nano > 0)
+    select coalesce(sum(beyond), 0)::text as beyond from called where ended_at >= (select max(started_at) from called)`);
   return BigInt(String(row?.beyond).split('.')[0] ?? 0);
 }
 
@@ -71,7 +73,7 @@ async function checkBudget(arena: Arena, isExact: boolean): Promise<string[]> {
     'select status, error_kind, count(*)::int as n from waybill.jobs group by 1, 2 order by 1',
   );
   remarks.push(
-    `committed ${dollars(committed)} of ${dollars(limitNano)}, reserved ${dollars(reserved)}, ledger ${dollars(BigInt(String(ledger?.nano)))}; under way and under-estimated when it was passed: ${dollars(beyond)}`,
+    `committed ${dollars(committed)} of ${dollars(limitNano)}, reserved ${dollars(reserved)}, ledger ${dollars(BigInt(String(ledger?.nano)))}; under way and under-estimated at the last claim: ${dollars(beyond)}`,
     `jobs: ${statuses.map(({ status, error_kind: kind, n }) => `${n} ${status}${kind ? ` (${kind})` : ''}`).join(', ')}; alerts: ${alerts.length}`,
   );
   const allowed = limitNano + (isExact ? 0n : beyond);

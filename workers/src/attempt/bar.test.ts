@@ -1,6 +1,6 @@
-import type { Turn } from '@waybill/shared/chat/conversation.ts';
 import type { PrivacySettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
 import type { Claim } from '@waybill/shared/store/claim.ts';
+import type { PastTurn } from '@waybill/shared/store/conversations.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
 import { openEmbeddedDatabase } from '@waybill/shared/store/open-embedded.ts';
 import { preparedCacheDirectory } from '@waybill/shared/store/prepared.ts';
@@ -25,7 +25,7 @@ const usual: PrivacySettings = { isCloudOn: true, detect: ['email', 'iban'], req
 interface Look {
   readonly privacy?: Partial<PrivacySettings>;
   readonly labels?: readonly string[];
-  readonly turns?: readonly Turn[];
+  readonly turns?: readonly PastTurn[];
   readonly require?: readonly string[];
   readonly db?: Database;
 }
@@ -62,16 +62,23 @@ test('every label is wanted, and each that is missing bars it', async () => {
   expect(await look(withEmail, { privacy, labels: ['eu', 'local'] })).toBeNull();
 });
 
-test.for<[string, Turn]>([
-  ['asked', { request: withEmail, output: outputOf('fine'), target: 'p/m' }],
-  ['answered', { request: plain, output: outputOf('ask ann.lee@example.com'), target: 'p/m' }],
+test.for<[string, PastTurn]>([
+  ['asked', { request: withEmail, output: outputOf('fine'), target: 'p/m', require: [] }],
+  ['answered', { request: plain, output: outputOf('ask ann.lee@example.com'), target: 'p/m', require: [] }],
 ])('what was %s in an earlier turn of its conversation counts', async ([, turn]) => {
   expect(await look(plain, { turns: [turn] })).toMatchObject({ detected: ['email'] });
 });
 
+test('what was said under a label goes to no target without it, whatever it holds', async () => {
+  const turn = { request: plain, output: outputOf('fine'), target: 'q/m', require: ['house'] };
+  const privacy = { detect: [] };
+  expect(await look(plain, { turns: [turn], privacy })).toEqual({ require: ['house'], detected: [] });
+  expect(await look(plain, { turns: [turn], privacy, labels: ['house'] })).toBeNull();
+});
+
 test('what cannot be read counts as found, of every kind', async () => {
   expect(await look('{"messages": [')).toEqual({ require: ['local'], detected: ['email', 'iban'] });
-  const turn = { request: plain, output: 'no JSON', target: 'p/m' };
+  const turn = { request: plain, output: 'no JSON', target: 'p/m', require: [] };
   expect(await look(plain, { turns: [turn] })).toMatchObject({ detected: ['email', 'iban'] });
 });
 

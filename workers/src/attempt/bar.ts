@@ -5,12 +5,12 @@
  * since then, and the conversation that it goes on may hold more; so it is looked at again before every attempt. What
  * cannot be looked at counts as found.
  */
-import type { Turn } from '@waybill/shared/chat/conversation.ts';
 import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
 import { detectIn, requiredLabels } from '@waybill/shared/privacy/detect.ts';
 import type { DetectorKind } from '@waybill/shared/privacy/detectors.ts';
 import { storedBody } from '@waybill/shared/routing/request-needs.ts';
 import type { Claim } from '@waybill/shared/store/claim.ts';
+import type { PastTurn } from '@waybill/shared/store/conversations.ts';
 import { audit } from '@waybill/shared/store/decisions.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
@@ -23,22 +23,32 @@ export interface Bar {
 /** null: the target may have it. */
 export async function findBar(
   { job, request }: Extract<Claim, { kind: 'claimed' }>,
-  turns: readonly Turn[],
+  turns: readonly PastTurn[],
   provider: ProviderSettings,
   context: WorkerContext,
 ): Promise<Bar | null> {
   const { privacy } = context.settings();
-  const missing = privacy.require.filter((label) => !provider.labels.includes(label));
-  if (privacy.detect.length === 0 || missing.length === 0) return null;
-  const texts = [request, ...turns.flatMap((turn) => [turn.request, turn.output])];
-  const detected = [...new Set(texts.flatMap((text) => kindsIn(job.endpoint, text, privacy.detect)))].toSorted();
-  const labels = requiredLabels(detected, privacy);
-  if (labels.length === 0) return null;
+  const isMissing = (label: string): boolean => !provider.labels.includes(label);
+  // What was said under a label stays under it.
+  const inherited = [...new Set(turns.flatMap((turn) => turn.require))];
+  const detected = privacy.require.some(isMissing)
+    ? kindsInAll(job.endpoint, [request, ...textsOf(turns)], privacy.detect)
+    : [];
+  const labels = [...inherited, ...requiredLabels(detected, privacy)];
+  const missing = labels.filter(isMissing);
+  if (missing.length === 0) return null;
   const detail = { target: job.target, detected, missing };
   await audit(context.database, [
     { actor: 'waybill', action: 'privacy.barred', tenantId: job.tenant_id, jobId: job.id, detail },
   ]);
   return { require: [...new Set([...job.require, ...labels])], detected };
+}
+
+const textsOf = (turns: readonly PastTurn[]): string[] => turns.flatMap(({ request, output }) => [request, output]);
+
+function kindsInAll(endpoint: string, texts: readonly string[], kinds: readonly DetectorKind[]): DetectorKind[] {
+  if (kinds.length === 0) return [];
+  return [...new Set(texts.flatMap((text) => kindsIn(endpoint, text, kinds)))].toSorted();
 }
 
 function kindsIn(endpoint: string, text: string, kinds: readonly DetectorKind[]): readonly DetectorKind[] {

@@ -296,7 +296,7 @@ test('a request that no target may have fails with the labels it wants', () => {
     next: {
       kind: 'fail',
       error: 'requirement_unmet',
-      message: 'its request holds email, and no target has the labels local',
+      message: 'no target that may be used has the labels local, which it needs (privacy: email)',
     },
     decided: { kind: 'fail' },
   });

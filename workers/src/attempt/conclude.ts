@@ -12,6 +12,7 @@ import { type Cost, costOfCall } from '@waybill/shared/pricing/cost.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
 import type { Candidate } from '@waybill/shared/routing/candidates.ts';
 import { comesBackAtMs, type Decision, decide } from '@waybill/shared/routing/decide.ts';
+import { decideRefusal } from '@waybill/shared/routing/decide-without-attempt.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import type { AttemptEnd, Decided, NextStep } from '@waybill/shared/store/settle.ts';
 import type { Bar } from './bar.ts';
@@ -101,38 +102,64 @@ function concludeExhausted(ended: Ended): Conclusion {
   return { end: endOf(ended, 'aborted', null, null, null), next, decided, isRetry: false };
 }
 
-/** What its request holds must not go to this target: to one that may have it, or nowhere. */
+/** What its request holds must not go to this target: to one that may have it, now or when it comes back, or nowhere. */
 function concludeBarred(ended: Ended, { require, detected }: Bar): Conclusion {
   const end = endOf(ended, 'aborted', null, null, null);
-  const why = `privacy: ${detected.join(', ')}`;
-  const next = ended.candidates.find(
-    (candidate) => candidate.kind === 'eligible' && candidate.target !== ended.target,
-  )?.target;
-  if (next === undefined) {
-    const message = `its request holds ${detected.join(', ')}, and no target has the labels ${require.join(', ')}`;
-    const step: NextStep = { kind: 'fail', error: 'requirement_unmet', message };
-    return { end, next: step, decided: decidedOf(ended, 'fail', why), isRetry: false };
+  const why = detected.length > 0 ? `privacy: ${detected.join(', ')}` : 'labels of its conversation';
+  const turn = decideRefusal({
+    target: ended.target,
+    mode: ended.chain.mode,
+    candidates: ended.candidates,
+    tried: triedIn(ended.history, ended.nowMs),
+    nowMs: ended.nowMs,
+    deadlineAtMs: ended.job.deadline_at.getTime(),
+    refusal: 'label',
+    budget: null,
+    isFree: () => false,
+    isSameSubject: () => false,
+    refusedBefore: new Set(),
+  });
+  const found = { require, detected };
+  if (turn.kind === 'park')
+    return { end, next: { ...turn, found }, decided: decidedOf(ended, 'park', why), isRetry: false };
+  if (turn.kind === 'fall_back') {
+    const { target, delayMs } = turn;
+    const waiting = delayMs > 0 ? 'recovery' : null;
+    const carried = carriedTo(target, ended.carried);
+    const next: NextStep = {
+      kind: 'requeue',
+      target,
+      delayMs,
+      waiting,
+      window: ended.windowOf(target),
+      carried,
+      found,
+    };
+    return { end, next, decided: decidedOf(ended, 'fall_back', why), isRetry: false };
   }
-  const step: NextStep = {
-    kind: 'requeue',
-    target: next,
-    delayMs: 0,
-    waiting: null,
-    window: ended.windowOf(next),
-    carried: carriedTo(next, ended.carried),
-    found: { require, detected },
-  };
-  return { end, next: step, decided: decidedOf(ended, 'fall_back', why), isRetry: false };
+  const message = `no target that may be used has the labels ${require.join(', ')}, which it needs (${why})`;
+  const next: NextStep = { kind: 'fail', error: 'requirement_unmet', message };
+  return { end, next, decided: decidedOf(ended, 'fail', why), isRetry: false };
 }
 
-const goOnHere = ({ target, windowOf }: Ended, carried: string | null): NextStep => ({
+const triedIn = (history: readonly AttemptRecord[], nowMs: number): Set<string> =>
+  new Set(
+    history
+      .filter(({ status, retryAtMs }) => status === 'failed' && (retryAtMs === null || retryAtMs > nowMs))
+      .map(({ target }) => target),
+  );
+
+const goOnHere = ({ target, windowOf, result }: Ended, carried: string | null): NextStep => ({
   kind: 'requeue',
   target,
-  delayMs: 0,
+  // What could not be read will not be there at once.
+  delayMs: result.kind === 'stopped' && result.reason === 'unread' ? unreadDelayMs : 0,
   waiting: null,
   window: windowOf(target),
   carried,
 });
+
+const unreadDelayMs = 2_000;
 
 const carriedTo = (target: string, carried: Carried | null): string | null =>
   carried !== null && fits(carried, target) ? JSON.stringify(carried) : null;

@@ -15,6 +15,9 @@ export type MoveContext = Pick<
   WorkerContext,
   'database' | 'queues' | 'coordination' | 'fleet' | 'settings' | 'logger' | 'now'
 >;
+/** A longer wait is for a target that comes back, perhaps sooner: then it is woken. */
+const shortMs = 1_000;
+
 type Queued = Pick<JobRow, 'id' | 'seq' | 'target'>;
 
 export const stale: EntryOutcome = { kind: 'done', note: 'stale: the job went on without this entry' };
@@ -27,7 +30,7 @@ export async function move(
   context: MoveContext,
 ): Promise<EntryOutcome> {
   const windowOf = await windowsOf(context.fleet, context.settings());
-  const waiting = delayMs > 0 ? 'backoff' : null;
+  const waiting = delayMs > shortMs ? 'recovery' : delayMs > 0 ? 'backoff' : null;
   const step = { kind: 'requeue', target, delayMs, waiting, window: windowOf(target), carried: null } as const;
   const moved = await redirectQueuedJob(context.database, job.id, job.seq, step);
   if (moved === null) return stale;

@@ -1,6 +1,7 @@
 /** Where a job may go now: its chain's policy as configured now, and what stands against each of its targets. */
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { ChainSettings, Settings } from '@waybill/shared/config/settings.ts';
+import { requiredOf, tenantSettings } from '@waybill/shared/config/tenant-settings.ts';
 import { type Candidate, candidates, type JobNeeds } from '@waybill/shared/routing/candidates.ts';
 import type { CallSize } from '@waybill/shared/routing/limits.ts';
 import { fallbackOrder } from '@waybill/shared/routing/strategies.ts';
@@ -21,15 +22,15 @@ export const sizeOf = (job: Pick<JobRow, 'estimated_tokens' | 'estimated_output'
   outputTokens: job.estimated_output,
 });
 
-type JobOfNeeds = Pick<JobRow, 'require' | 'exclude_providers' | 'estimated_tokens' | 'estimated_output'>;
+type JobOfNeeds = Pick<JobRow, 'tenant_id' | 'require' | 'exclude_providers' | 'estimated_tokens' | 'estimated_output'>;
 
-/** The row's targets were filtered by capability and window when it was accepted. */
-export const needsOf = (job: JobOfNeeds, { privacy }: Pick<Settings, 'privacy'>): JobNeeds => ({
+/** The row's targets were filtered by capability and window when it was accepted; what its tenant wants may be new. */
+export const needsOf = (job: JobOfNeeds, settings: Pick<Settings, 'privacy' | 'tenants'>): JobNeeds => ({
   capabilities: [],
   windowTokens: 0,
   size: sizeOf(job),
-  require: privacy.isCloudOn ? job.require : [...new Set([...job.require, 'local'])],
-  excludeProviders: job.exclude_providers,
+  require: [...new Set([...job.require, ...requiredOf(settings, job.tenant_id)])],
+  excludeProviders: [...job.exclude_providers, ...tenantSettings(settings, job.tenant_id).excludeProviders],
 });
 
 /** In the order of its turn; or, where the chain says so, what is left in the order of its cost. */

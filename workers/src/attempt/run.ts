@@ -5,9 +5,9 @@
  * second time, ends quietly.
  */
 import type { Span } from '@opentelemetry/api';
-import type { Turn } from '@waybill/shared/chat/conversation.ts';
 import { rateLimitsOf } from '@waybill/shared/config/model-settings.ts';
 import type { ChainSettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
+import { requiredOf, tenantSettings } from '@waybill/shared/config/tenant-settings.ts';
 import type { AttemptRecord } from '@waybill/shared/domain/attempt.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { failure } from '@waybill/shared/providers/dialect.ts';
@@ -20,7 +20,7 @@ import { isExhausted } from '@waybill/shared/routing/decide.ts';
 import { exceededBy, rateLimits } from '@waybill/shared/routing/limits.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import type { Claim, ClaimRequest } from '@waybill/shared/store/claim.ts';
-import { readTurns } from '@waybill/shared/store/conversations.ts';
+import { type PastTurn, readTurns } from '@waybill/shared/store/conversations.ts';
 import { usagesOfParts } from '@waybill/shared/store/deliveries.ts';
 import { longestQueuedDelayMs, noteWaiting } from '@waybill/shared/store/settle.ts';
 import { returnToBacklog } from '@waybill/shared/store/sweep.ts';
@@ -95,7 +95,9 @@ async function permitAndClaim(
   }
   const size = { inputTokens: entry.estimate - entry.output, outputTokens: entry.output };
   const limits = rateLimits(rateLimitsOf(provider, splitTarget(entry.target).model));
-  if (exceededBy(limits, size) !== null) return leaveMisfit(entry, context);
+  if (tenantSettings(settings(), entry.tenant).excludeProviders.includes(provider.id))
+    return leaveMisfit(entry, 'excluded', context);
+  if (exceededBy(limits, size) !== null) return leaveMisfit(entry, 'exceeds_limit', context);
   const wish = { target: entry.target, places: open.places, rates: { jobId: entry.job, size, limits } };
   const taken = await takePermit(wish, signal, context);
   if (taken.kind === 'breaker') return leaveBreaker(entry, taken.waitMs, context);
@@ -121,7 +123,7 @@ async function permitAndClaim(
       target: entry.target,
       workerId: context.lease.id(),
       labels: provider.labels,
-      require: settings().privacy.isCloudOn ? [] : ['local'],
+      require: requiredOf(settings(), entry.tenant),
       credential: credential?.name ?? null,
       permit: permit.token,
       place: permit.place.id,
@@ -176,9 +178,12 @@ async function tellLimit(
   context: WorkerContext,
 ): Promise<void> {
   if (forAllMs === null || forAllMs <= longestQueuedDelayMs) return;
+  // What a call leaves of its reservation may end a short wait much sooner: then somebody has to ask.
+  const restMs = forAllMs > shortLimitMs ? forAllMs : longestQueuedDelayMs;
   const accounts = [...new Set(places.map(({ account }) => account))];
-  for (const account of accounts) await pauseAccount({ target, place: { account } }, forAllMs, context);
+  for (const account of accounts) await pauseAccount({ target, place: { account } }, restMs, context);
 }
+const shortLimitMs = 60_000;
 
 /** A claim whose answer was lost may stand: asked again, under the same permit, it says so. */
 const claimTwice = (request: ClaimRequest, { claim }: WorkerContext): Promise<Claim> =>
@@ -211,8 +216,7 @@ async function attemptOnce(
   const carried = parseCarried(claim.carried);
   span.setAttribute(attribute.attemptNumber, job.attempt);
   const startedAt = performance.now();
-  const { turns, barred, why } = await lookBeforeCall(claim, means, chain, context);
-  const windowTokens = turns.length === 0 ? null : await windowOfTarget(entry.target, context);
+  const { turns, windowTokens, barred, why } = await lookBeforeCall(claim, means, chain, context);
   const input = { target: entry.target, chain, carried, turns, windowTokens };
   const call = {
     jobId: job.id,
@@ -258,11 +262,15 @@ async function attemptOnce(
   return tellSettled(settled, conclusion, span, context);
 }
 
+const nothingSeen = { turns: [], windowTokens: null, barred: null };
+
 interface LastLook {
-  readonly turns: readonly Turn[];
+  readonly turns: readonly PastTurn[];
+  /** Of the target; null: unknown, or nobody asks. */
+  readonly windowTokens: number | null;
   readonly barred: Bar | null;
   /** Why it is not called after all; null: it is. */
-  readonly why: 'too_late' | 'barred' | 'exhausted' | null;
+  readonly why: 'too_late' | 'barred' | 'exhausted' | 'unread' | null;
 }
 
 /** What is not known must not be sent: without the turns of its conversation, or a look at them, the job comes again. */
@@ -272,14 +280,16 @@ async function lookBeforeCall(
   { maxAttempts }: ChainSettings,
   context: WorkerContext,
 ): Promise<LastLook> {
-  if (isExhausted(claim.history, maxAttempts)) return { turns: [], barred: null, why: 'exhausted' };
+  if (isExhausted(claim.history, maxAttempts)) return { ...nothingSeen, why: 'exhausted' };
   try {
     const turns = await readTurns(context.database, claim.job);
+    const windowTokens = turns.length === 0 ? null : await windowOfTarget(permit.target, context);
     const barred = await findBar(claim, turns, provider, context);
-    return { turns, barred, why: barred !== null ? 'barred' : isTooLate(permit) ? 'too_late' : null };
+    const why = barred !== null ? 'barred' : isTooLate(permit) ? 'too_late' : null;
+    return { turns, windowTokens, barred, why };
   } catch (error) {
     context.logger.warn({ err: error, job_id: claim.job.id }, 'a job could not be looked at before its call');
-    return { turns: [], barred: null, why: 'too_late' };
+    return { ...nothingSeen, why: 'unread' };
   }
 }
 
@@ -322,7 +332,11 @@ async function concludeKnowing(ended: Omit<Ended, Known>, context: WorkerContext
     const first = conclude({ ...known, retryInMs: 0 });
     if (!first.isRetry) return first;
     const retryInMs = await coordination.takeRetry(ended.provider.id);
-    return retryInMs === 0 ? first : conclude({ ...known, retryInMs });
+    if (retryInMs === 0) return first;
+    const second = conclude({ ...known, retryInMs });
+    // It goes elsewhere instead: that is no retry.
+    if (!second.isRetry) void coordination.returnRetry(ended.provider.id).catch(() => undefined);
+    return second;
   } catch (error) {
     logger.error({ err: error, job_id: ended.job.id }, 'an attempt could not be concluded with what the fleet knows');
     const here: Candidate[] = [{ target: ended.target, kind: 'eligible' }];

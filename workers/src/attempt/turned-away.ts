@@ -18,7 +18,7 @@ import {
 } from '@waybill/shared/routing/decide-without-attempt.ts';
 import { triedTargets } from '@waybill/shared/store/backlog.ts';
 import type { Claim } from '@waybill/shared/store/claim.ts';
-import { noteDecision } from '@waybill/shared/store/decisions.ts';
+import { noteDecision, refusedTargets } from '@waybill/shared/store/decisions.ts';
 import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { longestQueuedDelayMs, noteWaiting, redirectQueuedJob } from '@waybill/shared/store/settle.ts';
@@ -48,12 +48,18 @@ export async function leaveBreaker(entry: Entry, waitMs: number | null, context:
   return take(decideBreaker(obstacle, waitMs), job, 'breaker', obstacle, context);
 }
 
-/** The request is larger than a limit of the target. */
-export async function leaveMisfit(entry: Entry, context: WorkerContext): Promise<EntryOutcome> {
+/** The request is larger than a limit of the target, or its tenant does not want it there any more. */
+export async function leaveMisfit(
+  entry: Entry,
+  why: 'exceeds_limit' | 'excluded',
+  context: WorkerContext,
+): Promise<EntryOutcome> {
   const job = await noteWaiting(context.database, entry.job, entry.seq, 'rate_limit', 0);
   if (job === null) return stale;
   const obstacle = await obstacleOf(job, context);
-  return take(decideMisfit(obstacle), job, 'exceeds_limit', obstacle, context);
+  const turn = decideMisfit(obstacle);
+  const isUnmet = turn.kind === 'fail' && why === 'excluded';
+  return take(isUnmet ? { kind: 'fail', error: 'requirement_unmet' } : turn, job, why, obstacle, context);
 }
 
 export async function refuse(
@@ -74,16 +80,21 @@ export async function refuse(
     },
     isSameSubject: (target) =>
       budget?.per === 'provider' ? splitTarget(target).provider === job.provider : target === job.target,
+    refusedBefore: await refusedTargets(context.database, job),
   });
-  return take(turn, job, budget === null ? refusal : `${refusal}: ${budget.key}`, obstacle, context);
+  return take(turn, job, budget === null ? refusal : `${refusal}: ${ruleOf(budget.key)}`, obstacle, context);
 }
 
 /** What is reserved of a budget leaves too little now; it waits in the backlog until something comes free. */
 export async function waitForBudget({ job, budget }: Extract<Claim, { kind: 'budget_wait' }>, context: WorkerContext) {
   const obstacle = await obstacleOf(job, context);
   const turn: Turn = { kind: 'wait', delayMs: budgetWaitMs, waiting: 'budget' };
-  return take(turn, job, `budget: ${budget.key}`, obstacle, context);
+  return take(turn, job, `budget: ${ruleOf(budget.key)}`, obstacle, context);
 }
+
+/** The rule of a budget's key: the rest names somebody, and goes nowhere. */
+const ruleOf = (key: string): string => key.split(':', 1)[0] ?? '';
+
 /** Settles wake the jobs that wait; this is for a wake that was lost. */
 const budgetWaitMs = 15_000;
 
@@ -118,6 +129,9 @@ async function take(
   }
 }
 
+const longestAskedMs = 60_000;
+const askedAgainMs = 15_000;
+
 async function wait(
   job: JobRow,
   waiting: WaitingReason,
@@ -131,14 +145,18 @@ async function wait(
     return { kind: 'delay', delayMs };
   }
   const { target } = job;
-  const step = { kind: 'requeue', target, delayMs, waiting, window: 0, carried: null } as const;
+  // What calls leave of their reservations may end a limit sooner: somebody has to ask.
+  const isAskedAgain = waiting === 'rate_limit' && delayMs <= longestAskedMs;
+  const heldMs = isAskedAgain ? Math.min(delayMs, askedAgainMs) : delayMs;
+  const step = { kind: 'requeue', target, delayMs: heldMs, waiting, window: 0, carried: null } as const;
   await redirectQueuedJob(context.database, job.id, job.seq, step);
   return { kind: 'done', note: `returned to the backlog: ${why}` };
 }
 
 const messages: Partial<Record<string, (job: JobRow) => string>> = {
   poison_job: () => 'five attempts in a row ended with their worker; the job itself is the likely cause',
-  requirement_unmet: (job) => `no target has the labels ${job.require.join(', ')}`,
+  requirement_unmet: (job) =>
+    `no target that may be used has all labels that are required${job.require.length > 0 ? `, among them ${job.require.join(', ')}` : ''}`,
   exceeds_limit: (job) => `about ${job.estimated_tokens} tokens exceed the limit of every target`,
 };
 

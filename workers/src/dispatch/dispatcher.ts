@@ -18,6 +18,7 @@ import {
   type BacklogHead,
   type DispatchedJobRow,
   dueGroups,
+  type HeldReason,
   heldReasons,
   holdJob,
   markDispatched,
@@ -64,7 +65,7 @@ export type DispatchContext = Pick<
 
 export interface Dispatcher {
   /** Something has changed that jobs may be waiting for. */
-  release(): void;
+  release(reasons?: readonly HeldReason[]): void;
   /** Something that was reserved of a budget is free again. */
   releaseBudget(): void;
   stop(): Promise<void>;
@@ -77,8 +78,9 @@ export interface DispatchState {
   roundAt: number;
   /** When the queue's store was last seen to be whole. */
   checkedAt: number;
-  /** Jobs that were held are due, from this id on; null: none. */
+  /** Jobs that were held for one of the reasons are due, from this id on; null: none. */
   releaseAfter: string | null;
+  releaseReasons: readonly HeldReason[];
   isBudgetFreed: boolean;
   /** Targets whose jobs can go nowhere now, and when they are looked at again, by a clock that only goes forward. */
   readonly closedUntil: Map<string, number>;
@@ -90,6 +92,7 @@ export const createDispatchState = (context: DispatchContext): DispatchState => 
   roundAt: performance.now(),
   checkedAt: Number.NEGATIVE_INFINITY,
   releaseAfter: null,
+  releaseReasons: heldReasons,
   isBudgetFreed: false,
   closedUntil: new Map(),
 });
@@ -106,7 +109,9 @@ export function startDispatcher(context: DispatchContext): Dispatcher {
     if (signal.type === 'work') loop.wake();
   });
   return {
-    release() {
+    release(reasons = heldReasons) {
+      // One that is under way is for all that it was for.
+      state.releaseReasons = state.releaseAfter === null ? reasons : heldReasons;
       state.releaseAfter = '';
       state.closedUntil.clear();
       loop.wake();
@@ -173,7 +178,7 @@ export async function dispatchRound(context: DispatchContext, state: DispatchSta
 
 async function releaseWaiting({ database }: DispatchContext, state: DispatchState): Promise<void> {
   if (state.releaseAfter !== null)
-    state.releaseAfter = await releaseHeld(database, state.releaseAfter, heldReasons, releaseBatch);
+    state.releaseAfter = await releaseHeld(database, state.releaseAfter, state.releaseReasons, releaseBatch);
   if (!state.isBudgetFreed) return;
   state.isBudgetFreed = false;
   await releaseHeld(database, '', ['budget'], budgetBatch);
@@ -330,8 +335,10 @@ async function hold(job: BacklogHead, found: readonly Candidate[], { database, n
   const untils = skipped.flatMap(({ untilMs }) => (untilMs === null ? [] : [untilMs]));
   const areAll = (reason: SkipReason) => skipped.every((candidate) => candidate.reason === reason);
   const reason = areAll('limited') ? 'rate_limit' : areAll('breaker') ? 'breaker' : 'recovery';
-  if (untils.length > 0) await holdJob(database, job.id, job.seq, Math.min(...untils), reason);
-  // A half-open breaker of which the one probe is under way, or nothing that ends by itself.
-  else if (skipped.length < found.length) await holdJob(database, job.id, job.seq, now() + closedIntervalMs, 'breaker');
-  else await holdJob(database, job.id, job.seq, now() + holdMs, 'paused');
+  // The one call that finds out whether its target is well again is under way.
+  if (found.some(({ kind, target }) => kind === 'eligible' && target === job.target))
+    await holdJob(database, job.id, job.seq, now() + closedIntervalMs, 'breaker');
+  else if (untils.length > 0) await holdJob(database, job.id, job.seq, Math.min(...untils), reason);
+  // Nothing that ends by itself.
+  else await holdJob(database, job.id, job.seq, now() + holdMs, areAll('breaker') ? 'breaker' : 'paused');
 }

@@ -3,7 +3,7 @@ import type { Pool } from '../../store/database.ts';
 import { toReading, writeState } from '../breaker-text.ts';
 import { type Coordination, retryBudget } from '../coordination.ts';
 
-type Breakers = Pick<Coordination, 'readBreaker' | 'swapBreaker' | 'resetBreaker' | 'takeRetry'>;
+type Breakers = Pick<Coordination, 'readBreaker' | 'swapBreaker' | 'resetBreaker' | 'takeRetry' | 'returnRetry'>;
 
 export function createBreakers(pool: Pool): Breakers {
   return {
@@ -22,6 +22,9 @@ export function createBreakers(pool: Pool): Breakers {
     },
     async resetBreaker(target) {
       await pool.query('select coordination.reset_breaker($1)', [target]);
+    },
+    async returnRetry(provider) {
+      await pool.query('update coordination.retries set level = level + 1 where provider = $1', [provider]);
     },
     async takeRetry(provider) {
       const { rows } = await pool.query('select coordination.take_retry($1, $2, $3) as wait_ms', [

@@ -5,7 +5,7 @@ import { type Coordination, retryBudget } from '../coordination.ts';
 import type { Store } from './redis-store.ts';
 import * as scripts from './scripts.ts';
 
-type Breakers = Pick<Coordination, 'readBreaker' | 'swapBreaker' | 'resetBreaker' | 'takeRetry'>;
+type Breakers = Pick<Coordination, 'readBreaker' | 'swapBreaker' | 'resetBreaker' | 'takeRetry' | 'returnRetry'>;
 
 export function createBreakers(store: Store): Breakers {
   const keysOf = (target: string): string[] => {
@@ -22,6 +22,9 @@ export function createBreakers(store: Store): Breakers {
     },
     async resetBreaker(target) {
       await store.run(scripts.resetBreaker, keysOf(target), [target]);
+    },
+    async returnRetry(provider) {
+      await store.run(scripts.returnRetry, [store.key(provider, 'retries')], []);
     },
     async takeRetry(provider) {
       const args = [retryBudget.perSecond, retryBudget.most];

@@ -170,16 +170,21 @@ ${readCounts}
 return breakerReading(KEYS[1], KEYS[2], KEYS[3], ARGV[1], tonumber(ARGV[2]))
 `;
 
-/** KEYS 1 budget of retries (hash) · ARGV 1 per second  2 most -> 0: one was taken, else the ms until there is one */
+/** KEYS 1 budget of retries (hash) · ARGV 1 per second  2 most -> 0, or the ms until the one that was taken may be made */
 export const takeRetry = `
 ${nowMs}
 local got = redis.call('HMGET', KEYS[1], 'level', 'at')
 local level = math.min(tonumber(ARGV[2]), (tonumber(got[1]) or ARGV[2]) + math.max(0, now - (tonumber(got[2]) or now)) * ARGV[1] / 1000)
 local wait = 0
-if level >= 1 then level = level - 1 else wait = math.ceil((1 - level) * 1000 / ARGV[1]) end
-redis.call('HSET', KEYS[1], 'level', tostring(level), 'at', now)
+if level < 1 then wait = math.ceil((1 - level) * 1000 / ARGV[1]) end
+redis.call('HSET', KEYS[1], 'level', tostring(level - 1), 'at', now)
 redis.call('PEXPIRE', KEYS[1], 600000)
 return wait
+`;
+
+/** KEYS 1 budget of retries (hash) */
+export const returnRetry = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HINCRBYFLOAT', KEYS[1], 'level', 1) end
 `;
 
 /**

@@ -174,7 +174,7 @@ begin
   delete from coordination.outcomes where target = p_target;
 end $$;
 
--- 0: one was taken, else the ms until there is one.
+-- 0, or the ms until the one that was taken may be made.
 create function coordination.take_retry(p_provider text, p_per_second float8, p_most float8) returns float8 language plpgsql as $$
 declare
   v_now float8 := coordination.now_ms();
@@ -182,7 +182,7 @@ declare
 begin
   insert into coordination.retries (provider, level, at_ms) values (p_provider, p_most, v_now) on conflict do nothing;
   select least(p_most, level + greatest(0, v_now - at_ms) * p_per_second / 1000) into v_level from coordination.retries where provider = p_provider for update;
-  update coordination.retries set level = v_level - case when v_level >= 1 then 1 else 0 end, at_ms = v_now where provider = p_provider;
+  update coordination.retries set level = v_level - 1, at_ms = v_now where provider = p_provider;
   return case when v_level >= 1 then 0 else ceil((1 - v_level) * 1000 / p_per_second) end;
 end $$;
 `;

@@ -38,9 +38,9 @@ create function waybill.budget_subject(p_rule jsonb, j waybill.jobs, p_target te
   where s.name is not null
 $$;
 
--- The rules that hold for a job, each with its present window; of two that count the same the first.
+-- The rules that hold for a job, each with its window, the same one all through a transaction; of two that count the same the first.
 create function waybill.budgets_of(j waybill.jobs, p_target text, p_budgets jsonb) returns table (key text, starts_at timestamptz, rule jsonb) language sql stable as $$
-  select distinct on (s.key) s.key, date_trunc(r.rule->>'period', clock_timestamp() at time zone 'UTC') at time zone 'UTC', r.rule
+  select distinct on (s.key) s.key, date_trunc(r.rule->>'period', now() at time zone 'UTC') at time zone 'UTC', r.rule
   from jsonb_array_elements(p_budgets) with ordinality as r (rule, ord), waybill.budget_subject(r.rule, j, p_target) s
   where s.key is not null and (jsonb_typeof(r.rule->'only') <> 'array' or r.rule->'only' ? s.name)
   order by s.key, r.ord
@@ -125,7 +125,8 @@ begin
     return query select 'old_epoch', null::waybill.jobs, null::text, null::text, null::text, null::bigint, null::int, null::text;
     return;
   end if;
-  if (select conversation from waybill.jobs where id = p_job) is not null and waybill.wait_for_turn(p_job) then
+  if exists (select 1 from waybill.jobs where id = p_job and conversation is not null and seq = p_seq and target = p_target and status = 'queued')
+     and waybill.wait_for_turn(p_job) then
     return query select 'turn', null::waybill.jobs, null::text, null::text, null::text, null::bigint, null::int, null::text;
     return;
   end if;

@@ -23,7 +23,7 @@ begin
   update waybill.jobs set available_at = clock_timestamp(), waiting_reason = null, waiting_since = null, waiting_until = null
     where id in (select id from waybill.jobs where id = (select id from waybill.jobs where tenant_id = new.tenant_id and conversation = new.conversation
         and status in ('queued', 'in_progress', 'awaiting_approval') order by id limit 1)
-      and status = 'queued' and waiting_reason = 'conversation' for update skip locked);
+      and status = 'queued' and waiting_reason = 'conversation' and paused_at is null for update skip locked);
   return null;
 end $$;
 create trigger jobs_release_turn after update of status on waybill.jobs for each row
@@ -111,6 +111,8 @@ begin
     elsif i.next = 'park' then
       update waybill.jobs set status = 'awaiting_approval', seq = seq + 1, target = i.next_target, provider = split_part(i.next_target, '/', 1),
         precedence = 0, claimed_by = null, dispatched_at = null, limited_since = null,
+        require = case when i.require is null then require else array(select jsonb_array_elements_text(i.require)) end,
+        detected = case when i.detected is null then detected else array(select jsonb_array_elements_text(i.detected)) end,
         waiting_reason = 'approval', waiting_since = clock_timestamp(), waiting_until = deadline_at
       where id = i.job and status = 'in_progress' and attempt = i.attempt returning * into j;
     else

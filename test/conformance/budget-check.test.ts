@@ -65,12 +65,14 @@ describe.each(storesUnderTest)('accepting jobs on the $name store', ({ start }) 
     await expect(askAfter(budget, more, targets)).resolves.toBeUndefined();
   });
 
-  it('a conversation has as many tokens as its latest turn, of its own tenant', async () => {
+  it('a conversation has the tokens and the labels of its latest turn, of its own tenant', async () => {
     const conversation = newId('job');
-    for (const estimatedTokens of [10, 70]) await claims.addJob({ conversation, estimatedTokens });
-    expect(await createHistorySizes(database, defaultTenantId)(conversation)).toBe(70);
-    expect(await createHistorySizes(database, await claims.tenant())(conversation)).toBe(0);
+    const sizeFor = (tenant: string) => createHistorySizes(database, tenant)(conversation);
+    await claims.addJob({ conversation, estimatedTokens: 10 });
+    await claims.addJob({ conversation, estimatedTokens: 70, require: ['local'] });
+    expect(await sizeFor(defaultTenantId)).toEqual({ tokens: 70, require: ['local'] });
+    expect(await sizeFor(await claims.tenant())).toEqual({ tokens: 0, require: [] });
     await claims.addJob({ conversation, estimatedTokens: 9_000_000 });
-    expect(await createHistorySizes(database, defaultTenantId)(conversation), 'no window is larger').toBe(2_000_000);
+    expect(await sizeFor(defaultTenantId), 'no window is larger').toMatchObject({ tokens: 2_000_000 });
   });
 });

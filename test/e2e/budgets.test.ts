@@ -155,15 +155,15 @@ test('a wrong estimate is corrected by what the call cost', async () => {
 test('with "reserve: max" what is reserved is what the call may cost at most', async () => {
   const gate = Promise.withResolvers<void>();
   gates.set('largest', gate);
-  const { id } = await waybill.client.submit(job(40, { metadata: { largest: 'one' } }, '5 largest'));
+  const { id } = await waybill.client.submit(job(40, { metadata: { largest: 'large' } }, '5 largest'));
   const [held] = await eventually(
-    () => budgetsOf('one'),
+    () => budgetsOf('large'),
     ([budget]) => budget?.reserved_usd !== undefined && budget.reserved_usd !== '0.00',
   );
   expect(held).toMatchObject({ reserved_usd: '0.04', committed_usd: '0.00', remaining_usd: '0.06' });
   gate.resolve();
   expect(await whenFinal(waybill.client, id)).toMatchObject({ cost_usd: '0.005' });
-  expect(await budgetsOf('one')).toMatchObject([{ committed_usd: '0.005', reserved_usd: '0.00' }]);
+  expect(await budgetsOf('large')).toMatchObject([{ committed_usd: '0.005', reserved_usd: '0.00' }]);
 });
 
 test('with "on_exceeded: local_only" what costs nothing still runs', async () => {

@@ -150,7 +150,8 @@ function isOverForRun({ step, current, history }: Moment, { on, mode, sameTarget
   if (waiting || pause !== null) return false;
   const isRetried = (on[step.kind] ?? action) === 'retry' && mode !== 'immediate' && !step.isFinalHere;
   const used = history.filter(({ target, failure }) => target === current && failure && !failureRule(failure).waiting);
-  return !isRetried || used.length >= Math.min(sameTargetRetries, retries ?? sameTargetRetries);
+  const alike = used.filter(({ failure }) => failure === step.kind);
+  return !isRetried || used.length >= sameTargetRetries || alike.length >= (retries ?? sameTargetRetries);
 }
 
 describe('a simulated run', () => {

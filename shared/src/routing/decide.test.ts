@@ -71,6 +71,16 @@ describe('a retry on the same target', () => {
     ['waits for the provider when it asks for more', { failure: { retryAfterMs: 7_000 } }, retryIn(7_000)],
     ['keeps to the backoff when the provider asks for less', { failure: { retryAfterMs: 200 } }, retryIn(500)],
     ['gives way after the bound of the kind', { history: past(overloadedOnA, overloadedOnA) }, fallBackTo('b/1', 500)],
+    [
+      'counts failures of another kind by the bound of the chain alone',
+      { history: past({ target: 'a/1' }, overloadedOnA) },
+      retryIn(2_000),
+    ],
+    [
+      'gives way after the bound of the chain, whatever the kinds were',
+      { history: past({ target: 'a/1' }, { target: 'a/1', failure: 'timeout' }, overloadedOnA) },
+      fallBackTo('b/1', 500),
+    ],
     ['gives way after the bound of the chain', { policy: { sameTargetRetries: 0 } }, fallBackTo('b/1', 500)],
     [
       'reaches the bound of the chain where the kind has none',

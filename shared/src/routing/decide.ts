@@ -145,13 +145,17 @@ function decideRetry(input: DecideInput, rule: FailureRule): Decision | null {
   return { kind: 'retry', target, delayMs: Math.max(delayMs, retryInMs), waiting: 'backoff' };
 }
 
-/** Left before they are used up, because it is paused, its breaker is open or the budget of retries is empty, it is not tried. */
+/**
+ * A kind's own bound is for failures of that kind; all together have the chain's. A target that is left before they are used
+ * up, because it is paused, its breaker is open or the budget of retries is empty, is not tried.
+ */
 function hasRetriesLeft(input: DecideInput, rule: FailureRule): boolean {
-  const { target, policy, history } = input;
+  const { failure, target, policy, history } = input;
   if (rule.waiting || policy.mode === 'immediate' || !isRetried(input, rule)) return false;
   // Waiting is not failing: a limit met on this target leaves its retries whole.
-  const retries = failedOn(history, target).filter((attempt) => !isWaiting(attempt)).length;
-  return retries < Math.min(policy.sameTargetRetries, rule.retries ?? policy.sameTargetRetries);
+  const failed = failedOn(history, target).filter((attempt) => !isWaiting(attempt));
+  const alike = failed.filter((attempt) => attempt.failure === failure.kind).length;
+  return failed.length < policy.sameTargetRetries && alike < (rule.retries ?? policy.sameTargetRetries);
 }
 
 /** A limit that is told already closes the target to others: for the job that met it, it is what it waits for. */

@@ -253,16 +253,17 @@ test('the unknown is never zero: a hung call is counted, and has no price', asyn
 });
 
 test('the ledger holds a row for what cost or may have cost, and adds up to the attempts', async () => {
-  const job = await run('booked', { a: [refuse(500), { kind: 'hang' }], b: [say('paid')] });
+  const job = await run('booked', { a: [refuse(500), { kind: 'hang' }, { kind: 'hang' }], b: [say('paid')] });
   const { rows } = await waybill.server.database.pool.query(
     'select attempt, cost_nano, cost_basis, price_source, price_snapshot from waybill.ledger where job_id = $1 order by attempt',
     [job.id],
   );
   expect(rows).toMatchObject([
     { attempt: 2, cost_nano: null, cost_basis: 'unknown' },
-    { attempt: 3, cost_basis: 'computed', price_source: 'genai-prices' },
+    { attempt: 3, cost_nano: null, cost_basis: 'unknown' },
+    { attempt: 4, cost_basis: 'computed', price_source: 'genai-prices' },
   ]);
-  expect(JSON.parse(String(rows[1]?.price_snapshot))).toMatchObject({
+  expect(JSON.parse(String(rows[2]?.price_snapshot))).toMatchObject({
     provider: 'anthropic',
     prices: { input_mtok: 1, output_mtok: 5 },
   });

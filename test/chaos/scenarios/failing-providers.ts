@@ -18,8 +18,8 @@ const ofRequest: ReadonlySet<FaultName> = new Set([
   'unsupported_feature',
 ]);
 const faults = faultNames.flatMap((name) => (ofRequest.has(name) ? [name] : [name, name]));
-/** Callers that wait at once. */
-const together = 20;
+/** Callers that wait at once: no more than what congestion leaves of three targets takes. */
+const together = 12;
 
 const waited: Shape = (customId) => ({
   priority: 'interactive',
@@ -104,7 +104,12 @@ const failingProviders: Scenario = {
       ...rest,
       chains: {
         default: { ...chains.default, targets: ['a/m', 'b/m', 'c/m'], strategy: 'balanced', same_target_retries: 3 },
-        waited: { targets: ['a/m', 'b/m', 'c/m'], backoff: { initial: '500ms' }, same_target_retries: 2 },
+        waited: {
+          targets: ['a/m', 'b/m', 'c/m'],
+          strategy: 'balanced',
+          backoff: { initial: '500ms' },
+          same_target_retries: 2,
+        },
       },
     }),
   },

@@ -34,7 +34,12 @@ test('without servers everything is in one directory, which is free again after 
     const stores = await openStores(options);
     expect(stores.isEmbedded).toBe(true);
     expect(stores.queues.isReachable()).toBe(true);
-    expect(await stores.coordination.fleetState()).toEqual({ throughput: new Map(), pauses: new Map() });
+    expect(await stores.coordination.fleetState()).toEqual({
+      throughput: new Map(),
+      pauses: new Map(),
+      breakers: new Map(),
+      usual: new Map(),
+    });
     const heard: unknown[] = [];
     stores.coordination.subscribe((signal) => heard.push(signal));
     stores.coordination.publish({ type: 'work' });

@@ -20,6 +20,13 @@ const skipped = (target: string, untilMs: number | null = null): Candidate => ({
   detail: 'a detail',
   untilMs,
 });
+const shutByHand: Candidate = {
+  target: 'b/1',
+  kind: 'skipped',
+  reason: 'breaker',
+  detail: 'opened by hand',
+  untilMs: null,
+};
 const all = [eligible('a/1'), eligible('b/1'), eligible('c/1')];
 const obstacle: Obstacle = {
   target: 'a/1',
@@ -150,6 +157,11 @@ const elsewhere: readonly [string, Partial<Obstacle>, object | null][] = [
     'waits a moment for one that is just back',
     { candidates: [eligible('a/1'), skipped('b/1', nowMs)] },
     fallBackTo('b/1', 1_000),
+  ],
+  [
+    'looks again in a minute for one that somebody has shut',
+    { candidates: [eligible('a/1'), shutByHand] },
+    fallBackTo('b/1', 60_000),
   ],
   ['asks before it waits for another', { candidates: [eligible('a/1'), soon], mode: 'manual' }, parkFor('b/1')],
   [

@@ -3,10 +3,9 @@
  * where it is reserved.
  */
 import type { Settings } from '@waybill/shared/config/settings.ts';
-import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { formatUsd } from '@waybill/shared/domain/money.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
-import { tokenPriceOf } from '@waybill/shared/pricing/estimate.ts';
+import { isFreeTarget } from '@waybill/shared/pricing/call-prices.ts';
 import { type BudgetRule, windowEnd, windowStart } from '@waybill/shared/routing/budgets.ts';
 import { readSpent } from '@waybill/shared/store/budgets.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
@@ -20,8 +19,8 @@ export function createBudgetCheck(settings: Settings, database: Database): Check
   if (rules.length === 0) return () => Promise.resolve();
   const spent = new Map<string, Promise<bigint>>();
   return async (job) => {
-    if (isFree(job.target, settings)) return;
     const nowMs = Date.now();
+    if (isFreeTarget(job.target, settings.providers, job.estimatedTokens, nowMs)) return;
     const done = new Set<string>();
     for (const rule of rules) {
       const subject = subjectOf(rule, job);
@@ -32,14 +31,6 @@ export function createBudgetCheck(settings: Settings, database: Database): Check
       if ((await known) >= rule.limitNano && rule.onExceeded === 'reject') throw exceeded(rule, subject.name, nowMs);
     }
   };
-}
-
-/** What costs nothing still runs. */
-function isFree(target: string, { providers }: Settings): boolean {
-  const { provider: id, model } = splitTarget(target);
-  const provider = providers[id];
-  const price = provider && tokenPriceOf(provider, model, 0, new Date());
-  return price?.inputPerMillion === 0n && price.outputPerMillion === 0n;
 }
 
 /** As `waybill.budget_subject` names them. */

@@ -1,15 +1,14 @@
 /** What a call at a target would cost, as far as anybody knows before it is made. Pure. */
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import { splitTarget } from '@waybill/shared/domain/job.ts';
-import { dearestPrice, expectedCost, largestPriceOf, tokenPriceOf } from '@waybill/shared/pricing/estimate.ts';
-import { knownModel } from '@waybill/shared/providers/catalogue.ts';
+import { type CallPrices, callPrices } from '@waybill/shared/pricing/call-prices.ts';
+import { expectedCost } from '@waybill/shared/pricing/estimate.ts';
 import { priceOfTokens } from '@waybill/shared/routing/budgets.ts';
 import type { RequestNeeds } from '@waybill/shared/routing/request-needs.ts';
-import type { ClaimPrices } from '@waybill/shared/store/claim.ts';
 
 export interface CallCosts {
   /** null: no such provider. */
-  readonly prices: ClaimPrices | null;
+  readonly prices: CallPrices | null;
   /** Of the estimated input and the expected output; null: unknown. */
   readonly expectedNano: bigint | null;
   /** No usage of the request costs more; null: unknown, or without a bound. */
@@ -30,13 +29,7 @@ export function callCosts(target: string, needs: CallNeeds, { providers }: Setti
       ...{ prices: null, expectedNano: null, largestNano: null, ceilingNano: null },
       reason: `no provider "${id}" is configured`,
     };
-  const at = new Date(nowMs);
-  const prices: ClaimPrices = {
-    expected: tokenPriceOf(provider, model, needs.inputTokens, at),
-    largest: largestPriceOf(provider, model, needs.inputTokens, at),
-    dearest: dearestPrice(provider, at),
-    maxOutputTokens: knownModel(provider.pricesAs ?? provider.preset, model)?.maxOutput ?? null,
-  };
+  const prices = callPrices(provider, target, needs.inputTokens, nowMs);
   const bound = needs.outputBound ?? prices.maxOutputTokens;
   const expectedNano = expectedCost(prices.expected, needs);
   const largestNano =

@@ -107,6 +107,19 @@ test('a request larger than a limit never goes there, and is refused where it fi
   expect(reasonsOf(route({ historyTokens: 5_000 }))[1], 'its history counts').toBe('fair/m exceeds_limit');
 });
 
+test('of a history counts what fits the largest window, and all of it where nobody knows one', () => {
+  const window = (context_window: number) => ({ ...cloud, models: { m: { ...priced('9'), context_window } } });
+  const providers = { dear: window(2_000), fair: window(1_000), home: { ...cloud, labels: ['local'] } };
+  const tokensIn = (model: string, historyTokens: number) =>
+    route({ model, historyTokens }, { change: { providers } }).needs;
+  const [none, some, much] = [0, 500, 1_000_000].map((tokens) => tokensIn('cloud', tokens));
+  expect(some?.inputTokens).toBe((none?.inputTokens ?? 0) + 500);
+  expect(much?.inputTokens).toBe(2_000 - 10);
+  expect(much?.estimatedTokens).toBe(2_000);
+  expect(much?.windowTokens, 'it need not fit').toBe(none?.windowTokens);
+  expect(tokensIn('default', 1_000_000).estimatedTokens, 'home/m may have any window').toBeGreaterThan(1_000_000);
+});
+
 test.for(['constructor', '__proto__', 'defualt', 'nobody/m', 'fair/', 'fair/a b'])('%s is no model', (model) => {
   expect(() => route({ model })).toThrow(expect.objectContaining({ code: 'model_not_found' }));
 });

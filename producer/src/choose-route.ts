@@ -7,7 +7,7 @@ import { Problem } from '@waybill/shared/domain/problem.ts';
 import { nearestHint } from '@waybill/shared/domain/strict-object.ts';
 import { detectIn, requiredLabels } from '@waybill/shared/privacy/detect.ts';
 import type { DetectorKind } from '@waybill/shared/privacy/detectors.ts';
-import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
+import { type Candidate, candidates, type TargetFacts } from '@waybill/shared/routing/candidates.ts';
 import { chainOfClass } from '@waybill/shared/routing/classify.ts';
 import { type JobBody, type RequestNeeds, requestNeeds } from '@waybill/shared/routing/request-needs.ts';
 import { orderTargets } from '@waybill/shared/routing/strategies.ts';
@@ -52,10 +52,14 @@ export interface Route {
 /** @throws Problem `no_provider_configured model_not_found` */
 export function findRoute(wish: Wish, input: RouteInput): Route {
   const { settings, state, nowMs, turn } = input;
-  const needs = withHistory(requestNeeds(wish.body), wish.historyTokens);
+  const own = requestNeeds(wish.body);
   const tenant = tenantSettings(settings, input.tenantId);
-  const { chain, name } = chainFor(wish.model, settings, { tenant, body: wish.body, needs });
-  const detected = settings.privacy.detect.length === 0 ? [] : detectIn(wish.body, settings.privacy.detect);
+  const asking = { tenant, body: wish.body, needs: withHistory(own, wish.historyTokens) };
+  const { chain, name } = chainFor(wish.model, settings, asking);
+  const factsOf = targetFacts(settings, state, nowMs);
+  const needs = withHistory(own, Math.min(wish.historyTokens, historyRoom(chain.targets, own, factsOf)));
+  const { detect, unreadFiles } = settings.privacy;
+  const detected = detect.length === 0 ? [] : detectIn(wish.body, detect, unreadFiles);
   const require = [...new Set([...wish.require, ...tenant.require, ...requiredLabels(detected, settings.privacy)])];
   const excludeProviders = [...new Set([...wish.excludeProviders, ...tenant.excludeProviders])];
   const size = { inputTokens: needs.inputTokens, outputTokens: needs.outputTokens };
@@ -68,11 +72,18 @@ export function findRoute(wish: Wish, input: RouteInput): Route {
     require: settings.privacy.isCloudOn ? require : [...new Set([...require, 'local'])],
     excludeProviders,
   };
-  const found = candidates(ordered, asked, targetFacts(settings, state, nowMs));
+  const found = candidates(ordered, asked, factsOf);
   return { chain, chainName: name, needs, require, excludeProviders, detected, candidates: found };
 }
 
-/** The history is trimmed to fit a window, so only its tokens count. */
+/** The history is trimmed to the window of its target: no more of it is sent, or paid for, than fits the largest. */
+const historyRoom = (targets: readonly string[], own: RequestNeeds, factsOf: (target: string) => TargetFacts): number =>
+  Math.max(
+    0,
+    ...targets.map((target) => (factsOf(target).contextWindow ?? Number.POSITIVE_INFINITY) - own.windowTokens),
+  );
+
+/** It counts for what a call uses, and not for whether the request fits. */
 const withHistory = (needs: RequestNeeds, tokens: number): RequestNeeds => ({
   ...needs,
   inputTokens: needs.inputTokens + tokens,
@@ -160,11 +171,3 @@ const reasons = (found: readonly Candidate[]): string =>
     .map((candidate) => `${candidate.target} ${candidate.kind === 'skipped' ? candidate.detail : ''}`.trim())
     .slice(0, 8)
     .join('; ');
-
-/** What stands against targets, as JSON text; null: nothing. */
-export function skippedJson(found: readonly Candidate[]): string | null {
-  const skipped = found.filter((candidate) => candidate.kind === 'skipped');
-  return skipped.length === 0
-    ? null
-    : JSON.stringify(skipped.slice(0, 32).map(({ target, reason, detail }) => ({ target, reason, detail })));
-}

@@ -98,13 +98,15 @@ test.for<[string, Partial<EstimateInput>, object[]]>([
   expect(of(change).waits).toEqual(expected);
 });
 
-test('a spent budget is no warning where a target costs nothing, or where only that stops', () => {
+test('a spent budget refuses a submit whose first target costs something, and no other', () => {
   const spent = { ...standing, committedNano: 100n };
   const refused = ['The budget tenant/month of "acme" is spent: POST /v1/jobs would refuse it with budget_exceeded'];
   expect(of({ standings: [spent] }).warnings).toEqual(refused);
-  const free = new Map([...plain.costs, ['b/n', cost(0n)] as const]);
+  const freeLater = new Map([...plain.costs, ['b/n', cost(0n)] as const]);
+  expect(of({ standings: [spent], costs: freeLater }).warnings).toEqual(refused);
+  const free = new Map([['a/m', cost(0n)] as const]);
+  expect(of({ standings: [{ ...spent, amountNano: 0n }], costs: free }).warnings).toEqual([]);
   const moves = [expect.stringContaining('go on to a target that may be paid for')];
-  expect(of({ standings: [spent], costs: free }).warnings).toEqual(moves);
   expect(of({ standings: [{ ...spent, onExceeded: 'local_only' }] }).warnings).toEqual(moves);
   expect(of({ standings: [{ ...spent, per: 'provider' }] }).warnings).toEqual(moves);
 });

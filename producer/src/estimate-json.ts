@@ -2,6 +2,7 @@
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import type { WaitingReason } from '@waybill/shared/domain/job.ts';
 import { formatUsd } from '@waybill/shared/domain/money.ts';
+import { costsNothing } from '@waybill/shared/pricing/call-prices.ts';
 import type { Candidate, SkipReason } from '@waybill/shared/routing/candidates.ts';
 import { type BudgetStanding, standingWord } from '@waybill/shared/store/budget-standing.ts';
 import type { CallCosts } from './call-costs.ts';
@@ -189,7 +190,7 @@ function warningsOf(input: EstimateInput): string[] {
     ];
   const cost = costs.get(target);
   const warnings = cloudWarning(settings);
-  const spent = isFreeSomewhere(input) ? undefined : standings.find(isSpent);
+  const spent = costsNothing(cost?.prices?.expected) ? undefined : standings.find(isSpent);
   if (spent)
     warnings.push(
       `The budget ${spent.id} of "${spent.subject}" is spent: POST /v1/jobs would refuse it with budget_exceeded`,
@@ -222,8 +223,3 @@ const cloudWarning = ({ privacy }: Settings): string[] =>
 /** As a submit is refused: what is only nearly spent is decided when the job is called. */
 const isSpent = (standing: BudgetStanding): boolean =>
   !countsAll(standing) && standing.onExceeded === 'reject' && standing.committedNano >= standing.limitNano;
-
-const isFreeSomewhere = ({ costs }: EstimateInput): boolean =>
-  costs
-    .values()
-    .some(({ prices }) => prices?.expected?.inputPerMillion === 0n && prices.expected.outputPerMillion === 0n);

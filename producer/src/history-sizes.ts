@@ -9,7 +9,7 @@ export interface HistorySize {
 
 export const noHistory: HistorySize = { tokens: 0, require: [] };
 
-/** More than any window: the history is trimmed. */
+/** More than any window: for targets whose window nobody knows. */
 const mostTokens = 2_000_000;
 
 /** Read once for each conversation of a request. */

@@ -2,11 +2,18 @@
 import { priorities, type WaitingReason } from '@waybill/shared/domain/job.ts';
 import { formatUsd } from '@waybill/shared/domain/money.ts';
 import { addUsage, toUsageJson, type Usage, usageSchema } from '@waybill/shared/domain/usage.ts';
-import type { AttemptRow, JobRow, JobView } from '@waybill/shared/store/jobs.ts';
+import type { AttemptRow, BacklogPlace, JobRow, JobView } from '@waybill/shared/store/jobs.ts';
 
 export interface QueuePlace {
   readonly position: number | null;
   readonly etaMs: number | null;
+}
+
+/** @param place null: the job is in no backlog. @param perSecond calls that its target ends */
+export function toQueuePlace(place: BacklogPlace | null, perSecond: number): QueuePlace {
+  if (place === null) return { position: null, etaMs: null };
+  const rate = perSecond * place.share;
+  return { position: place.position, etaMs: rate > 0 ? Math.round((place.position / rate) * 1_000) : null };
 }
 
 /** A chat completion, or a list of embeddings, which has no text. */

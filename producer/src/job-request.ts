@@ -121,19 +121,42 @@ const options = {
   webhook_events: z.array(z.enum(stepEventTypes)).max(stepEventTypes.length).nullish(),
 };
 
+function hasReceiver({
+  webhook_url: url,
+  webhook_events: events,
+}: Readonly<{
+  webhook_url?: string | null | undefined;
+  webhook_events?: readonly string[] | null | undefined;
+}>): boolean {
+  return !events?.length || !!url;
+}
+const withoutReceiver = {
+  path: ['webhook_events'],
+  ...as('invalid_value', 'nobody would be told of them: give a webhook_url too'),
+};
+
 const line = strictObject({
   ...options,
   method: z.literal('POST').nullish(),
   url: endpoint.nullish(),
   endpoint: endpoint.nullish(),
   body: z.unknown(),
-}).refine(
-  ({ url, endpoint: named }) => !url || !named || url === named,
-  as('invalid_value', '"url" is another name of "endpoint": give one of them'),
-);
+})
+  .refine(
+    ({ url, endpoint: named }) => !url || !named || url === named,
+    as('invalid_value', '"url" is another name of "endpoint": give one of them'),
+  )
+  .refine(hasReceiver, withoutReceiver)
+  .refine(({ url, endpoint: named, conversation }) => !conversation || (named ?? url) !== '/v1/embeddings', {
+    path: ['conversation'],
+    ...as('invalid_value', 'embeddings have no history: only chat completions have conversations'),
+  });
 
 const bodies = { '/v1/chat/completions': chatRequestSchema, '/v1/embeddings': embeddingsRequestSchema } as const;
-const shorthand = strictObject({ ...options, model: z.string().min(1).max(256), prompt: z.string() });
+const shorthand = strictObject({ ...options, model: z.string().min(1).max(256), prompt: z.string() }).refine(
+  hasReceiver,
+  withoutReceiver,
+);
 
 export interface JobRequest {
   readonly customId: string | null;

@@ -1,6 +1,7 @@
 /** Errors on the way out: always JSON, one shape, never a stack, never a secret. */
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import type { Fault } from '@waybill/shared/domain/strict-object.ts';
+import { isUnanswered } from '@waybill/shared/store/faults.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 import type { ErrorRequestHandler, Response } from 'express';
 
@@ -66,7 +67,7 @@ export function toProblem(error: unknown): Problem {
       cause: error,
       retryAfterSeconds: 30,
     });
-  if (/^(?:08|57P|57014|53300)/.test(code) || isUnanswered(error, code))
+  if (isUnanswered(error))
     return new Problem('storage_unavailable', 'Cannot reach the database. Nothing was written', {
       cause: error,
       retryAfterSeconds: 5,
@@ -75,9 +76,3 @@ export function toProblem(error: unknown): Problem {
     cause: error,
   });
 }
-
-/** How `pg` tells that the server does not answer, or is gone: by message where it has no code. */
-const isUnanswered = (error: unknown, code: string): boolean =>
-  /^(?:ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE)$/.test(code) ||
-  (error instanceof Error &&
-    /^(?:Query read timeout|timeout exceeded when trying to connect|Connection terminated)/.test(error.message));

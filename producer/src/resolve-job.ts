@@ -1,7 +1,8 @@
 /** A valid request -> a job row: which chain, which targets, which first. Pure but for ids and what is handed in. */
 import { defaultExpiryMs, priorityRank, splitTarget } from '@waybill/shared/domain/job.ts';
+import { skippedJson } from '@waybill/shared/routing/candidates.ts';
 import type { NewJob } from '@waybill/shared/store/insert-jobs.ts';
-import { findRoute, type RouteInput, skippedJson, startOf } from './choose-route.ts';
+import { findRoute, type RouteInput, startOf } from './choose-route.ts';
 import type { HistorySize } from './history-sizes.ts';
 import type { JobRequest } from './job-request.ts';
 

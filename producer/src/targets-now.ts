@@ -2,21 +2,12 @@
 import { chainOfTarget } from '@waybill/shared/config/resolve-chain.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
+import { type JobOfNeeds, needsOf } from '@waybill/shared/routing/job-needs.ts';
 import { requestNeeds, storedBody } from '@waybill/shared/routing/request-needs.ts';
 import { type SharedState, targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 
-type JobOfRoute = Pick<
-  JobRow,
-  | 'chain'
-  | 'requested_model'
-  | 'targets'
-  | 'endpoint'
-  | 'require'
-  | 'exclude_providers'
-  | 'estimated_tokens'
-  | 'estimated_output'
->;
+type JobOfRoute = JobOfNeeds & Pick<JobRow, 'chain' | 'requested_model' | 'targets' | 'endpoint'>;
 
 /** @param request the stored text; null: it is gone, and what it asks of a model is not looked at */
 export function targetsNow(
@@ -31,11 +22,9 @@ export function targetsNow(
   const targets = [...new Set([...job.targets, ...(chain?.targets ?? [])])];
   const needs = request === null ? null : requestNeeds(storedBody(job.endpoint, request));
   const asked = {
+    ...needsOf(job, settings),
     capabilities: needs?.capabilities ?? [],
     windowTokens: needs?.windowTokens ?? 0,
-    size: { inputTokens: job.estimated_tokens - job.estimated_output, outputTokens: job.estimated_output },
-    require: settings.privacy.isCloudOn ? job.require : [...new Set([...job.require, 'local'])],
-    excludeProviders: job.exclude_providers,
   };
   return candidates(targets, asked, targetFacts(settings, state, nowMs));
 }

@@ -1,11 +1,12 @@
 /** Claims and settles of jobs whose answer comes in parts, and where a call was made. The same on both stores. */
 import { newId } from '@waybill/shared/domain/ids.ts';
+import type { CallPrices } from '@waybill/shared/pricing/call-prices.ts';
 import { createSealer } from '@waybill/shared/security/seal.ts';
-import { type Claim, type ClaimPrices, claimJobs } from '@waybill/shared/store/claim.ts';
+import { type Claim, claimJobs } from '@waybill/shared/store/claim.ts';
 import type { Database } from '@waybill/shared/store/database.ts';
 import { openPermits } from '@waybill/shared/store/epochs.ts';
 import { insertJobs } from '@waybill/shared/store/insert-jobs.ts';
-import { retryJob } from '@waybill/shared/store/job-end.ts';
+import { type NextRun, startAgain } from '@waybill/shared/store/job-actions.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { migrate } from '@waybill/shared/store/migrate.ts';
 import { type AttemptEnd, type NextStep, settleAttempts } from '@waybill/shared/store/settle.ts';
@@ -29,7 +30,7 @@ const requeue: Extract<NextStep, { kind: 'requeue' }> = {
   carried: null,
 };
 const succeed: NextStep = { kind: 'succeed', output: '{"id":"whole"}' };
-const noPrices: ClaimPrices = {
+const noPrices: CallPrices = {
   expected: null,
   largest: null,
   dearest: { inputPerMillion: 0n, outputPerMillion: 0n },
@@ -209,15 +210,18 @@ describe.each(storesUnderTest)('on the $name store', ({ start }) => {
       const again = await settle((await claim(each)).job, { ...requeue, carried }, part);
       await settle((await claim(again)).job, fail);
     }
-    const next = { target: other, provider: 'groq', targets: [other], configVersion: 'v2' };
-    expect(await retryJob(database, 'ten_of_another', job.id, next)).toBeNull();
+    const next: NextRun = {
+      ...{ target: other, provider: 'groq', targets: [other], configVersion: 'v2', chain: null, model: null },
+      ...{ require: [], excludeProviders: [], detected: [] },
+    };
+    expect(await startAgain(database, 'ten_of_another', job.id, next)).toBeNull();
     expect((await payloadOf(job.id)).carried).toBe(carried);
-    const retried = await retryJob(database, defaultTenantId, job.id, next);
+    const retried = await startAgain(database, defaultTenantId, job.id, next);
     expect(retried).toMatchObject({ status: 'queued', run: 2, target: other });
     expect((await claim(retried as JobRow)).carried).toBeNull();
     expect((await payloadOf(bystander.id)).carried).toBe(carried);
     // Not of a job that is under way.
-    expect(await retryJob(database, defaultTenantId, job.id, next)).toBeNull();
+    expect(await startAgain(database, defaultTenantId, job.id, next)).toBeNull();
   });
 
   it('a run has one whole success and no second, however many parts it has', async () => {

@@ -5,11 +5,10 @@ import { createHistorySizes } from '@waybill/producer/history-sizes.ts';
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
-import type { Database } from '@waybill/shared/store/database.ts';
 import { defaultTenantId } from '@waybill/shared/store/tenants.ts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Claims, openClaims } from '../support/claims.ts';
-import { type StoreUnderTest, storesUnderTest } from '../support/stores.ts';
+import { describe, expect, it } from 'vitest';
+import { useClaims } from '../support/claims.ts';
+import { storesUnderTest } from '../support/stores.ts';
 import { type MoreOfJob, newJob } from '../support/worker-context.ts';
 
 const cloud = { preset: 'openai', base_url: 'http://127.0.0.1:1/v1', api_key: 'test' };
@@ -23,15 +22,7 @@ function settingsWith(budget: object) {
 }
 
 describe.each(storesUnderTest)('accepting jobs on the $name store', ({ start }) => {
-  let store: StoreUnderTest;
-  let database: Database;
-  let claims: Claims;
-  beforeAll(async () => {
-    store = await start();
-    database = store.database;
-    claims = await openClaims(database);
-  }, 120_000);
-  afterAll(() => store.stop());
+  const claims = useClaims(start);
 
   /** Spends 60 nano-USD of a budget of 50, and asks for another job. */
   const askAfter = async (budget: object, more: MoreOfJob, targets: readonly string[] = ['p/m']): Promise<void> => {
@@ -39,7 +30,7 @@ describe.each(storesUnderTest)('accepting jobs on the $name store', ({ start }) 
     const tenantId = await claims.tenant();
     const job = await claims.addJob({ ...more, tenantId });
     await claims.settle(await claims.claimed(job, settings.budgets), 60n, settings.budgets);
-    await createBudgetCheck(settings, database)(newJob(targets, { ...more, tenantId }));
+    await createBudgetCheck(settings, claims.database)(newJob(targets, { ...more, tenantId }));
   };
   const spent = expect.objectContaining({ code: 'budget_exceeded' });
 
@@ -67,7 +58,7 @@ describe.each(storesUnderTest)('accepting jobs on the $name store', ({ start }) 
 
   it('a conversation has the tokens and the labels of its latest turn, of its own tenant', async () => {
     const conversation = newId('job');
-    const sizeFor = (tenant: string) => createHistorySizes(database, tenant)(conversation);
+    const sizeFor = (tenant: string) => createHistorySizes(claims.database, tenant)(conversation);
     await claims.addJob({ conversation, estimatedTokens: 10 });
     await claims.addJob({ conversation, estimatedTokens: 70, require: ['local'] });
     expect(await sizeFor(defaultTenantId)).toEqual({ tokens: 70, require: ['local'] });

@@ -2,29 +2,19 @@
 import { newId } from '@waybill/shared/domain/ids.ts';
 import { claimJobs } from '@waybill/shared/store/claim.ts';
 import { readTurns } from '@waybill/shared/store/conversations.ts';
-import type { Database } from '@waybill/shared/store/database.ts';
 import { noteDecision, readDecisions } from '@waybill/shared/store/decisions.ts';
 import { cancelJob, expireJobs, failQueuedJob } from '@waybill/shared/store/job-end.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { type NextStep, parkQueuedJob, settleAttempts } from '@waybill/shared/store/settle.ts';
 import { defaultTenantId } from '@waybill/shared/store/tenants.ts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { answered, type Claims, openClaims, settlementOf } from '../support/claims.ts';
-import { type StoreUnderTest, storesUnderTest } from '../support/stores.ts';
+import { describe, expect, it } from 'vitest';
+import { answered, settlementOf, useClaims } from '../support/claims.ts';
+import { storesUnderTest } from '../support/stores.ts';
 
 const again: NextStep = { kind: 'requeue', target: 'p/m', delayMs: 0, waiting: null, window: 1_000, carried: null };
 
 describe.each(storesUnderTest)('turns and decisions on the $name store', ({ start }) => {
-  let store: StoreUnderTest;
-  let database: Database;
-  let claims: Claims;
-
-  beforeAll(async () => {
-    store = await start();
-    database = store.database;
-    claims = await openClaims(database);
-  }, 120_000);
-  afterAll(() => store.stop());
+  const claims = useClaims(start);
 
   const turnsOf = async (count: number, conversation: string = newId('job')): Promise<JobRow[]> => {
     const jobs: JobRow[] = [];
@@ -32,8 +22,12 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
     return jobs;
   };
   const isDue = async ({ id }: JobRow): Promise<boolean> =>
-    (await database.pool.query('select available_at <= clock_timestamp() as due from waybill.jobs where id = $1', [id]))
-      .rows[0]?.due === true;
+    (
+      await claims.database.pool.query(
+        'select available_at <= clock_timestamp() as due from waybill.jobs where id = $1',
+        [id],
+      )
+    ).rows[0]?.due === true;
 
   it('a turn waits in the backlog until the one before it is answered, and is due at once then', async () => {
     const [first, second] = (await turnsOf(2)) as [JobRow, JobRow];
@@ -69,13 +63,16 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
   });
 
   it.each<[string, (first: JobRow) => Promise<unknown>]>([
-    ['cancelled', (first) => cancelJob(database, defaultTenantId, first.id)],
-    ['failed without a call', (first) => failQueuedJob(database, first.id, first.seq, 'requirement_unmet', 'none')],
+    ['cancelled', (first) => cancelJob(claims.database, defaultTenantId, first.id)],
+    [
+      'failed without a call',
+      (first) => failQueuedJob(claims.database, first.id, first.seq, 'requirement_unmet', 'none'),
+    ],
     [
       'expired',
       async ({ id }) => {
-        await database.pool.query('update waybill.jobs set deadline_at = now() where id = $1', [id]);
-        return expireJobs(database, 100);
+        await claims.database.pool.query('update waybill.jobs set deadline_at = now() where id = $1', [id]);
+        return expireJobs(claims.database, 100);
       },
     ],
   ])('a turn that is %s lets the next one go', async (_, end) => {
@@ -104,13 +101,13 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
         const due = [rows[turn % 4], rows[(turn + 1 + (seed % 3)) % 4]].filter((each) => each !== undefined);
         const fresh = await Promise.all(due.map(({ id }) => claims.readJob(id)));
         const found = await claimJobs(
-          database,
+          claims.database,
           fresh.map((each) => claims.requestFor(each)),
           [],
         );
         const running = found.flatMap((claim) => (claim.kind === 'claimed' ? [claim.job] : []));
         for (const each of running) {
-          const { rows: others } = await database.pool.query(
+          const { rows: others } = await claims.database.pool.query(
             `select id from waybill.jobs where conversation = $1 and status = 'in_progress'`,
             [each.conversation],
           );
@@ -118,7 +115,7 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
           order.push(each.id);
         }
         const ends = running.map((each) => settlementOf(each, 1n));
-        if (ends.length > 0) await settleAttempts(database, ends, []);
+        if (ends.length > 0) await settleAttempts(claims.database, ends, []);
         for (const { id } of running) open.delete(id);
       }
     };
@@ -134,15 +131,14 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
     await Promise.all(
       talks.flatMap((talk) => [
         ...talk.map((each) => claims.claim(each)),
-        ...talk.slice(0, 3).map(({ id }) => cancelJob(database, defaultTenantId, id)),
+        ...talk.slice(0, 3).map(({ id }) => cancelJob(claims.database, defaultTenantId, id)),
       ]),
     );
     for (const talk of talks) {
       const last = await claims.readJob((talk.at(-1) as JobRow).id);
-      // It is under way, due, or comes again by itself within half a minute.
-      expect(['queued', 'in_progress']).toContain(last.status);
-      expect(last.available_at.getTime() - last.created_at.getTime()).toBeLessThan(60_000);
+      // It was claimed after the last of the others had ended, or can be.
       if (last.status === 'queued') await claims.claimed(last);
+      expect((await claims.readJob(last.id)).status).toBe('in_progress');
     }
   });
 
@@ -150,15 +146,15 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
     const [first, second, third, fourth] = (await turnsOf(4)) as [JobRow, JobRow, JobRow, JobRow];
     const next = (output: string): NextStep => ({ kind: 'succeed', output });
     await claims.settle(await claims.claimed(first), 1n, [], { next: next('"one"') });
-    await cancelJob(database, defaultTenantId, second.id);
+    await cancelJob(claims.database, defaultTenantId, second.id);
     await claims.settle(await claims.claimed(third), 1n, [], { next: next('"three"') });
     const request = JSON.stringify({ model: 'p/m', messages: [{ role: 'user', content: 'hello' }] });
-    expect(await readTurns(database, fourth)).toEqual([
+    expect(await readTurns(claims.database, fourth)).toEqual([
       { request, output: '"one"', target: 'p/m', require: [] },
       { request, output: '"three"', target: 'p/m', require: [] },
     ]);
-    expect(await readTurns(database, await claims.addJob())).toEqual([]);
-    expect(await readTurns(database, { ...fourth, tenant_id: 'ten_of_another' })).toEqual([]);
+    expect(await readTurns(claims.database, await claims.addJob())).toEqual([]);
+    expect(await readTurns(claims.database, { ...fourth, tenant_id: 'ten_of_another' })).toEqual([]);
   });
 
   const decided = { kind: 'fall_back', why: 'overloaded', detail: '[]', configVersion: 'v1' } as const;
@@ -168,7 +164,7 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
     const running = await claims.claimed(job);
     const next: NextStep = { ...again, target: 'q/m' };
     for (let times = 0; times < 2; times++) await claims.settle(running, 1n, [], { next, decided });
-    expect(await readDecisions(database, job.id)).toMatchObject([
+    expect(await readDecisions(claims.database, job.id)).toMatchObject([
       {
         ...{ run: 1, kind: 'fall_back', target: 'p/m', next_target: 'q/m', why: 'overloaded', detail: '[]' },
         config_version: 'v1',
@@ -179,17 +175,17 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
   it('what was decided about a job that went on without the attempt is not written', async () => {
     const job = await claims.addJob();
     const running = await claims.claimed(job);
-    await cancelJob(database, defaultTenantId, job.id);
+    await cancelJob(claims.database, defaultTenantId, job.id);
     expect(await claims.settle(running, 1n, [], { next: again, decided })).toEqual({ kind: 'fence_lost' });
-    expect(await readDecisions(database, job.id)).toEqual([]);
+    expect(await readDecisions(claims.database, job.id)).toEqual([]);
   });
 
   it('decisions without an attempt are one of a kind for each entry, oldest first', async () => {
     const job = await claims.addJob();
     const one = { ...decided, target: 'p/m', nextTarget: 'q/m' };
-    for (const seq of [job.seq, job.seq, job.seq + 1]) await noteDecision(database, { ...job, seq }, one);
-    await noteDecision(database, { ...job, seq: job.seq + 2 }, { ...one, kind: 'park' });
-    const noted = await readDecisions(database, job.id);
+    for (const seq of [job.seq, job.seq, job.seq + 1]) await noteDecision(claims.database, { ...job, seq }, one);
+    await noteDecision(claims.database, { ...job, seq: job.seq + 2 }, { ...one, kind: 'park' });
+    const noted = await readDecisions(claims.database, job.id);
     expect(noted.map(({ seq, kind }) => [seq, kind])).toEqual([
       [job.seq, 'fall_back'],
       [job.seq + 1, 'fall_back'],
@@ -203,7 +199,7 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
       const job = await claims.addJob({}, ['p/m', 'q/m']);
       if (from === 'settled')
         await claims.settle(await claims.claimed(job), 1n, [], { next: { kind: 'park', target: 'q/m' } });
-      else expect(await parkQueuedJob(database, job.id, job.seq, 'q/m')).not.toBeNull();
+      else expect(await parkQueuedJob(claims.database, job.id, job.seq, 'q/m')).not.toBeNull();
       const parked = await claims.readJob(job.id);
       expect(parked).toMatchObject({
         ...{ status: 'awaiting_approval', target: 'q/m', provider: 'q', dispatched_at: null, claimed_by: null },
@@ -211,7 +207,7 @@ describe.each(storesUnderTest)('turns and decisions on the $name store', ({ star
         waiting_until: parked.deadline_at,
       });
       expect(await claims.claim(parked)).toEqual({ kind: 'stale' });
-      expect(await parkQueuedJob(database, job.id, job.seq, 'q/m'), 'its entry is stale').toBeNull();
+      expect(await parkQueuedJob(claims.database, job.id, job.seq, 'q/m'), 'its entry is stale').toBeNull();
     },
   );
 

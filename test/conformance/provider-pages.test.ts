@@ -6,7 +6,7 @@ import { loadConfig } from '@waybill/shared/config/load.ts';
 import type { Settings } from '@waybill/shared/config/settings.ts';
 import { presetIds } from '@waybill/shared/providers/presets.ts';
 import { afterAll, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { generatedPages, partNames, withParts } from '../support/provider-pages.ts';
 import { projectRoot, readProjectFile } from '../support/source-tree.ts';
 
@@ -37,15 +37,33 @@ const withYaml = [
   'docs/structured-output.md',
   'docs/webhooks.md',
 ];
+/** Pages that show parts of a file: a chain, its policy, tenants. */
+const inParts = ['docs/routing.md', 'docs/budgets.md', 'docs/approvals.md'];
+const blocksOf = (page: string, change: (text: string) => string) =>
+  [...readProjectFile(page).matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = ''], index) => ({
+    name: `${page}, block ${index + 1}`,
+    text: change(text),
+  }));
 const examples = [
   { name: 'waybill.example.yaml', text: readProjectFile('waybill.example.yaml') },
-  ...withYaml.flatMap((page) =>
-    [...readProjectFile(page).matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = ''], index) => ({
-      name: `${page}, block ${index + 1}`,
-      text,
-    })),
-  ),
+  ...withYaml.flatMap((page) => blocksOf(page, (text) => text)),
+  ...inParts.flatMap((page) => blocksOf(page, completed)),
 ];
+
+/** A part that has no providers, with what it leans on: some of them, and every chain that it names. */
+function completed(text: string): string {
+  const part = parse(text) as Partial<Record<'providers' | 'chains' | 'classify' | 'tenants' | 'strategy', object>>;
+  if (part.providers) return text;
+  const providers = { openai: { labels: ['eu'] }, groq: {}, ollama: {} };
+  const chain = { targets: ['openai/gpt-4.1-mini', 'groq/llama-3.3-70b-versatile', 'ollama/llama3.2'] };
+  // A policy alone is a chain's.
+  if (part.strategy) return stringify({ providers, chains: { default: { ...chain, ...part } } });
+  const classes = Object.values(part.classify ?? {}).flatMap((each) => Object.values(each));
+  const ofTenants = Object.values(part.tenants ?? {}).flatMap((each: { chain?: string }) => each.chain ?? []);
+  const named = [...classes, ...ofTenants].filter((name) => typeof name === 'string');
+  const chains = { default: chain, ...Object.fromEntries(named.map((name) => [name, chain])), ...part.chains };
+  return stringify({ ...part, providers, chains });
+}
 
 /** Loads it as a process would, with every variable and file that it names. */
 async function load(text: string, more: NodeJS.ProcessEnv = {}): Promise<Settings> {
@@ -71,9 +89,14 @@ test.for(examples)('$name loads, and sets what it names', async ({ text }) => {
 
 test('the examples are found', () => {
   expect(examples.length).toBeGreaterThan(presetIds.length);
+  for (const page of inParts)
+    expect(
+      examples.some(({ name }) => name.startsWith(page)),
+      page,
+    ).toBe(true);
 });
 
-const linking = [...withYaml, 'README.md', 'CHANGELOG.md', 'docs/jobs.md', 'docs/cli.md'];
+const linking = [...withYaml, ...inParts, 'README.md', 'CHANGELOG.md', 'docs/jobs.md', 'docs/cli.md'];
 
 test.for(linking)('%s links to pages and sections that are there', (page) => {
   const links = [...readProjectFile(page).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)];

@@ -65,6 +65,11 @@ const asked = (id: string, target = 'well/b'): Promise<JobJson> =>
     () => waybill.client.get(id),
     (job) => job.status === 'awaiting_approval' && job.target === target,
   );
+const letDeadlinePass = (id: string) =>
+  waybill.server.database.pool.query(
+    `update waybill.jobs set deadline_at = now() - interval '1 second' where id = $1`,
+    [id],
+  );
 async function submitAsked(more: object = {}): Promise<JobJson> {
   const { id } = await waybill.client.submit({ model: 'default', prompt: 'hello', ...more });
   return asked(id);
@@ -148,7 +153,9 @@ test('a refused job ends with the reason that was given, and its end is told', a
 
 test('a job that nobody answers for expires at its deadline', async () => {
   const receiver = await receive();
-  const { id } = await submitAsked({ expires_in: '3s', webhook_url: receiver.url });
+  const { id, deadline_at: deadline, waiting } = await submitAsked({ webhook_url: receiver.url });
+  expect(waiting?.until, 'it waits until then, and no longer').toBe(deadline);
+  await letDeadlinePass(id);
   const job = await whenFinal(waybill.client, id);
   expect(job).toMatchObject({ status: 'expired', error: { kind: 'expired' } });
   const [told] = await received(receiver, 1);
@@ -158,10 +165,7 @@ test('a job that nobody answers for expires at its deadline', async () => {
 
 test('past its deadline a job cannot be approved, though nobody has ended it yet', async () => {
   const { id } = await submitAsked();
-  await waybill.server.database.pool.query(
-    `update waybill.jobs set deadline_at = now() - interval '1 second' where id = $1`,
-    [id],
-  );
+  await letDeadlinePass(id);
   expectRefusal(await post(id, 'approve'), 409, 'not_awaiting_approval');
   expect(await whenFinal(waybill.client, id)).toMatchObject({ status: 'expired' });
 });
@@ -323,6 +327,13 @@ describe('the command line', () => {
     const again = await cli('jobs', 'refuse', two.id);
     expect(again.code).toBe(1);
     expect(again.stderr).toContain('not_awaiting_approval');
+    const three = await submitAsked();
+    const half = await cli('jobs', 'approve', three.id, two.id, one.id, '--json');
+    expect(half).toMatchObject({ code: 1, stderr: '' });
+    expect(JSON.parse(half.stdout)).toMatchObject({
+      ...{ object: 'list', data: [{ id: three.id, status: 'queued' }] },
+      error: { code: 'not_awaiting_approval', request_id: expect.any(String) },
+    });
     expect(await whenFinal(waybill.client, one.id)).toMatchObject({ status: 'succeeded' });
   });
 

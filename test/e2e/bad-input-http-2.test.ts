@@ -143,6 +143,12 @@ const lists: readonly Row[] = [
   ['A40 cancel a failed job', (s) => post(`/v1/jobs/${s.failedId}/cancel`), 409, 'already_terminal'],
   ['A40 delete a job', (s) => ({ path: `/v1/jobs/${s.failedId}`, method: 'DELETE' }), 405, 'method_not_allowed'],
   ['A40 retry a succeeded job', (s) => post(`/v1/jobs/${s.succeededId}/retry`), 409, 'not_retryable'],
+  [
+    'A40 retry a succeeded job elsewhere',
+    (s) => ({ ...post(`/v1/jobs/${s.succeededId}/retry`), body: { model: 'gone' } }),
+    409,
+    'not_retryable',
+  ],
 ];
 
 const routed: readonly Row[] = [
@@ -153,6 +159,13 @@ const routed: readonly Row[] = [
   ['conversation: too long', job({ conversation: 'x'.repeat(201) }), 400, 'out_of_range'],
   ['conversation: invisible', job({ conversation: 'a\u200bb' }), 400, 'control_character'],
   ['conversation: half a pair', job({ conversation: 'a\ud800' }), 400, 'invalid_unicode'],
+  ['webhook_events: nobody to tell', job({ webhook_events: ['job.fallback'] }), 400, 'invalid_value'],
+  [
+    'conversation: embeddings',
+    { body: { endpoint: '/v1/embeddings', conversation: 'a', body: { model: 'default', input: 'x' } } },
+    400,
+    'invalid_value',
+  ],
   ['webhook_events: unknown', job({ webhook_events: ['job.succeeded'] }), 400, 'invalid_value'],
   ['webhook_events: too many', job({ webhook_events: Array(9).fill('job.fallback') }), 400, 'out_of_range'],
   ['estimate: no body', post('/v1/jobs/estimate'), 400, 'body_required'],

@@ -3,6 +3,7 @@ import type { BreakerJson, BreakerList } from '@waybill/producer/routes/admin/br
 import { addApiKey, defaultTenantId } from '@waybill/shared/store/tenants.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal } from '../support/bad-input.ts';
+import { listEvents } from '../support/events.ts';
 import { type Answer, exchange } from '../support/http-exchange.ts';
 import { refuse, type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { eventually, startWaybill, type TestWaybill, whenFinal } from '../support/waybill.ts';
@@ -56,11 +57,7 @@ async function run(model: string) {
 const breakerIn = ({ data }: BreakerList, target: string): BreakerJson | undefined =>
   data.find((each) => each.target === target);
 const breakerOf = async (target: string) => breakerIn(await waybill.client.breakers(), target);
-async function eventsOf(target: string) {
-  const answer = await exchange(waybill.url, waybill.adminKey, { path: '/v1/events' });
-  const { data } = JSON.parse(answer.text) as { data: { type: string; data: Record<string, unknown> }[] };
-  return data.filter((each) => each.data.target === target);
-}
+const eventsOf = async (target: string) => (await listEvents(waybill)).filter((each) => each.data.target === target);
 async function auditOf(target: string) {
   const { data } = await waybill.client.audit();
   return data.filter(({ detail }) => (detail as { target?: string }).target === target);
@@ -149,19 +146,34 @@ test('a job with nowhere else to go waits, and goes once the breaker is closed',
   expect(await whenFinal(waybill.client, id)).toMatchObject({ status: 'succeeded', attempts: [{ n: 1 }] });
 });
 
-test('an opening for a while ends by itself, and a longer one is not shortened', async () => {
-  const opened = await waybill.client.changeBreaker('second/e', 'open', { for: '2s' });
-  const until = Date.parse(breakerIn(opened, 'second/e')?.until ?? '');
-  expect(until).toBeGreaterThan(Date.now() - 60_000);
-  const longer = await waybill.client.changeBreaker('second/e', 'open', { for: '3s' });
-  expect(longer.changed).toEqual(['second/e']);
-  expect(Date.parse(breakerIn(longer, 'second/e')?.until ?? '')).toBeGreaterThan(until);
-  expect((await waybill.client.changeBreaker('second/e', 'open', { for: '1s' })).changed).toEqual([]);
+/** Opens it for a while; what was changed, and until when it is open. */
+async function openFor(target: string, lasts: string) {
+  const answer = await waybill.client.changeBreaker(target, 'open', { for: lasts });
+  return { changed: answer.changed, until: Date.parse(breakerIn(answer, target)?.until ?? '') };
+}
+
+test('an opening for a while is made longer by a later end, and not shortened', async () => {
+  const minuteMs = 60_000;
+  const beganMs = Date.now();
+  const first = await openFor('second/g', '10m');
+  expect(first.changed).toEqual(['second/g']);
+  expect(first.until).toBeGreaterThanOrEqual(beganMs + 10 * minuteMs);
+  expect(first.until).toBeLessThanOrEqual(Date.now() + 10 * minuteMs);
+  const longer = await openFor('second/g', '20m');
+  expect(longer.changed).toEqual(['second/g']);
+  expect(longer.until).toBeGreaterThanOrEqual(beganMs + 20 * minuteMs);
+  expect(await openFor('second/g', '1m')).toEqual({ changed: [], until: longer.until });
+  expect((await eventsOf('second/g')).filter(({ type }) => type === 'breaker.opened')).toHaveLength(1);
+  await waybill.client.changeBreaker('second/g', 'close');
+});
+
+test('an opening for a while ends by itself, and not before', async () => {
+  await openFor('second/e', '1s');
+  const { until } = await openFor('second/e', '2s');
   const { id } = await waybill.client.submit({ model: 'e', prompt: 'hello' });
   const job = await whenFinal(waybill.client, id);
   expect(job).toMatchObject({ status: 'succeeded', target: 'second/e' });
-  expect(Date.parse(job.started_at ?? ''), 'not called before').toBeGreaterThanOrEqual(until);
-  expect((await eventsOf('second/e')).filter(({ type }) => type === 'breaker.opened')).toHaveLength(1);
+  expect(Date.parse(job.started_at ?? '')).toBeGreaterThanOrEqual(until);
 });
 
 test('all of a provider is opened as one, and closing it closes each of its targets', async () => {
@@ -267,7 +279,7 @@ describe('the command line', () => {
     expect(closed.stderr).toContain('all of fourth is still open');
     expect(await cli('close', 'fourth/x')).toMatchObject({ code: 0, stdout: 'fourth/x  nothing to change\n' });
     const reset = await cli('reset', 'fourth/*', '--json');
-    expect(JSON.parse(reset.stdout)).toMatchObject({ action: 'reset', changed: ['fourth/*'] });
+    expect(JSON.parse(reset.stdout)).toMatchObject({ action: 'reset', changed: ['fourth/*', 'fourth/x', 'fourth/y'] });
     const json = JSON.parse((await cli('list', '--json')).stdout) as BreakerList;
     expect(breakerIn(json, 'fourth/x')?.state).toBe('closed');
   });

@@ -8,6 +8,7 @@ import { createSealer } from '@waybill/shared/security/seal.ts';
 import { addApiKey, defaultTenantId, ensureConfiguredTenants } from '@waybill/shared/store/tenants.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal } from '../support/bad-input.ts';
+import { listEvents } from '../support/events.ts';
 import { exchange } from '../support/http-exchange.ts';
 import { type ScriptedProvider, say, startScriptedProvider } from '../support/scripted-provider.ts';
 import { eventually, startWaybill, type TestWaybill, whenFinal } from '../support/waybill.ts';
@@ -90,11 +91,10 @@ async function run(tokens: number, more: Record<string, unknown> = {}, answered?
 }
 const budgetsOf = async (subject: string): Promise<readonly BudgetJson[]> =>
   (await waybill.client.budgets({ subject })).data;
-const alertsOf = async (subject: string) => {
-  const answer = await exchange(waybill.url, waybill.adminKey, { path: '/v1/events' });
-  const { data } = JSON.parse(answer.text) as { data: { type: string; data: Record<string, unknown> }[] };
-  return data.filter((each) => each.type === 'budget.threshold' && each.data.subject === `ten_default/${subject}`);
-};
+const alertsOf = async (subject: string) =>
+  (await listEvents(waybill)).filter(
+    ({ type, data }) => type === 'budget.threshold' && data.subject === `ten_default/${subject}`,
+  );
 const spent = { status: 402, code: 'budget_exceeded' };
 const unpayable = { status: 'failed', error: { kind: 'budget_exceeded' }, attempts: [] };
 

@@ -306,6 +306,8 @@ describe('jobs', () => {
     expect(next.code).toBe(0);
     expect((JSON.parse(next.stdout) as { data: JobJson[] }).data[0]?.id).not.toBe(/job_\w+/.exec(page.stdout)?.[0]);
     expect((await cli(['jobs', 'list', '--custom-id', 'nobody'])).stdout).toBe('No jobs.\n');
+    const half = await cli(['jobs', 'list', '--metadata', 'team']);
+    expect([half.code, half.stderr]).toEqual([2, expect.stringContaining('--metadata "team": write key=value')]);
   });
 
   test('cancel ends a job; a final one cannot be', async () => {

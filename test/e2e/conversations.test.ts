@@ -13,7 +13,9 @@ import { eventually, startWaybill, type TestWaybill, whenFinal } from '../suppor
 let a: ScriptedProvider;
 let b: ScriptedProvider;
 let waybill: TestWaybill;
-let moodOfA: (request: SeenRequest) => Reply = (request) => say(`a heard ${request.prompt}`);
+/** Whatever a test leaves shut is opened at the end. */
+const gates: PromiseWithResolvers<void>[] = [];
+let moodOfA: (request: SeenRequest) => Reply | Promise<Reply> = (request) => say(`a heard ${request.prompt}`);
 
 beforeAll(async () => {
   a = await startScriptedProvider((request) => moodOfA(request));
@@ -30,6 +32,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  for (const gate of gates) gate.resolve();
   await waybill?.stop();
   await Promise.all([a?.stop(), b?.stop()]);
 });
@@ -73,18 +76,22 @@ test('conversations of other names are others', async () => {
 test('turns that come at once go one after the other, in the order in which they came', async () => {
   let calls = 0;
   let mostOpen = 0;
-  moodOfA = (request) => {
+  const gate = Promise.withResolvers<void>();
+  gates.push(gate);
+  moodOfA = async (request) => {
     calls += 1;
     mostOpen = Math.max(mostOpen, request.open);
-    return say(`a heard ${request.prompt}`, { delayMs: 60 });
+    if (request.prompt === 'first') await gate.promise;
+    return say(`a heard ${request.prompt}`);
   };
   const ids: string[] = [];
   for (const content of ['first', 'second', 'third']) ids.push((await turn('queue', content)).id);
-  const second = await eventually(
-    () => waybill.client.get(ids[2] ?? ''),
-    (job) => job.waiting?.reason === 'conversation' || job.status === 'succeeded',
-  );
-  expect(second.status === 'succeeded' || second.waiting?.reason === 'conversation').toBe(true);
+  for (const id of ids.slice(1))
+    await eventually(
+      () => waybill.client.get(id),
+      ({ waiting }) => waiting?.reason === 'conversation',
+    );
+  gate.resolve();
   for (const id of ids) expect(await whenFinal(waybill.client, id)).toMatchObject({ status: 'succeeded' });
   expect(contents(a, 'third')).toEqual(['first', 'a heard first', 'second', 'a heard second', 'third']);
   expect(mostOpen).toBe(1);

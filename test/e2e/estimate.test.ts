@@ -231,6 +231,10 @@ describe('waybill jobs estimate', () => {
     });
     const shown = await cli(file);
     expect(shown.stdout).toContain('expected  $0.001845 + 1 job(s) of unknown cost');
+    await writeFile(file, JSON.stringify(lines[0]));
+    const ofOne = JSON.parse((await cli(file, '--json')).stdout) as object;
+    expect(ofOne, 'the shape does not hang on the lines').toMatchObject({ object: 'job_estimate_sum', jobs: 1 });
+    expect((await cli(file)).stdout).toContain('first to  paid/p');
     await writeFile(file, `${JSON.stringify(lines[0])}\n${JSON.stringify({ body: body('nobody') })}\n`);
     expect(await cli(file)).toMatchObject({ code: 1, stderr: expect.stringContaining('Line 2:') });
   });

@@ -116,9 +116,12 @@ test('paused jobs leave the queue, running ones go on, and resumed ones run', as
 });
 
 test('a paused job expires at its deadline', async () => {
-  const at = new Date(Date.now() + 500).toISOString();
-  const job = await waybill.client.submit({ model: 'default', prompt: 'late', run_at: at, expires_in: '1s' });
+  const job = await waybill.client.submit({ model: 'default', prompt: 'late', run_at: inAnHour() });
   expect(await act({ action: 'pause', filter: { ids: [job.id] } })).toMatchObject({ changed: 1 });
+  await waybill.server.database.pool.query(
+    `update waybill.jobs set deadline_at = now() - interval '1 second' where id = $1`,
+    [job.id],
+  );
   expect(await final(job.id)).toMatchObject({ status: 'expired', attempts: [] });
   expect(await act({ action: 'resume', filter: { ids: [job.id] } })).toMatchObject({ skipped: { expired: 1 } });
 });
@@ -290,7 +293,13 @@ describe('the command line', () => {
     expect(await cli(['resume', id])).toMatchObject({ code: 0, stdout: `${id}  queued\n` });
     await waybill.client.cancel(id);
     const refused = await cli(['pause', id]);
-    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('it is cancelled; only queued')]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('it is cancelled; only queued')]);
+    const other = await waybill.client.submit({ model: 'default', prompt: 'later', run_at: inAnHour() });
+    const half = await cli(['pause', other.id, id, '--json']);
+    expect([half.code, JSON.parse(half.stdout)]).toMatchObject([
+      1,
+      { object: 'list', data: [{ id: other.id, waiting: { reason: 'paused' } }], error: { code: 'already_terminal' } },
+    ]);
     expect((await cli(['pause', 'job_nothing'])).stderr).toContain('(not_found');
     const { stdout } = await cli(['retry', id, '--set-model', 'narrow', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ data: [{ id, model: 'narrow', status: 'queued' }] });

@@ -1,5 +1,5 @@
 /** `waybill providers` as it asks providers itself: scripted servers on loopback, a configuration file, no server of ours. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -334,6 +334,24 @@ describe('check-drift', () => {
     const { code, stdout, stderr } = await cli(['check-drift'], env);
     expect({ code, stdout }).toEqual({ code: 1, stdout: 'Nothing was checked.\n' });
     expect(stderr).toContain('Not checked: openai');
+  });
+
+  test('--recorded says how many calls it makes; a broken record costs no other model its answer', async () => {
+    const folder = join(directory, 'recorded');
+    await mkdir(folder);
+    await writeFile(join(folder, 'openai--my-tune.json'), 'no record');
+    const env = await configured({ openai: good() }, ['openai/my-tune', 'openai/gpt-4.1-mini']);
+    const { code, stdout, stderr } = await cli(['check-drift', '--recorded', folder, '--json'], env);
+    expect(code).toBe(1);
+    expect(stderr).toContain('Making 2 real calls of one token; providers may bill them.');
+    expect(stderr).toContain('Recorded the answer of openai/gpt-4.1-mini');
+    expect(JSON.parse(stdout)).toMatchObject({
+      checked: 1,
+      not_checked: [
+        { problem: expect.stringMatching(/^my-tune: .*it is no record$/), remedy: expect.stringMatching(/^remove it/) },
+      ],
+    });
+    expect(calls().map(({ body }) => body.model)).toEqual(['gpt-4.1-mini']);
   });
 });
 

@@ -385,16 +385,3 @@ test('a target that was left for a limit is eligible again when the limit is ove
   expect(await worker.readJob(job.id)).toMatchObject({ target: 'q/m' });
   await forgetPauses();
 });
-
-test('a lease that was lost between claim and call makes no call, and costs nothing', async () => {
-  const job = await worker.addJob(['p/m']);
-  const ids = [worker.context.lease.id(), 'wrk_other'];
-  const calls = provider.requests.length;
-  const lost = { ...worker.context, lease: { ...worker.context.lease, id: () => ids.shift() ?? 'wrk_other' } };
-  expect(await runEntry(entryOf(job), entryId(job.id, job.seq), new AbortController().signal, lost)).toMatchObject({
-    kind: 'failed',
-  });
-  expect(provider.requests.length).toBe(calls);
-  expect(await attemptsOf(job.id)).toMatchObject([{ status: 'aborted', cost_nano: '0', cost_basis: 'none' }]);
-  expect(await worker.readJob(job.id)).toMatchObject({ status: 'queued', seq: job.seq + 1 });
-});

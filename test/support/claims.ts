@@ -10,6 +10,8 @@ import { migrate } from '@waybill/shared/store/migrate.ts';
 import { type AttemptEnd, type NextStep, type Settlement, settleAttempts } from '@waybill/shared/store/settle.ts';
 import { defaultTenantId, ensureTenant } from '@waybill/shared/store/tenants.ts';
 import { registerWorker } from '@waybill/shared/store/workers.ts';
+import { afterAll, beforeAll } from 'vitest';
+import type { StoreUnderTest } from './stores.ts';
 import { keepAlive, type MoreOfJob, newJob } from './worker-context.ts';
 
 export const target = 'p/m';
@@ -35,6 +37,7 @@ export const prices: ClaimRequest['prices'] = {
 export const unpriced = { ...prices, expected: null, largest: null };
 
 export interface Claims {
+  readonly database: Database;
   readonly workerId: string;
   addJob(more?: MoreOfJob, targets?: readonly string[]): Promise<JobRow>;
   readJob(id: string): Promise<JobRow>;
@@ -50,14 +53,22 @@ export interface Claims {
   ): ReturnType<typeof settleOne>;
 }
 
-export async function openClaims(database: Database): Promise<Claims> {
-  await migrate(database);
+/** For a whole suite, whose store is there once its tests run and gone after them. */
+export function useClaims(start: () => Promise<StoreUnderTest>): Claims {
   const sealer = createSealer(Buffer.alloc(32, 7));
-  await ensureTenant(database, sealer, defaultTenantId, 'default');
-  await database.pool.query(`insert into waybill.epochs (provider, epoch) values ('p', 'e'), ('q', 'e')`);
   const workerId = newId('wrk');
-  await registerWorker(database, workerId, 'test');
-  await keepAlive(database, workerId);
+  let store: StoreUnderTest | undefined;
+  let database: Database;
+  beforeAll(async () => {
+    store = await start();
+    database = store.database;
+    await migrate(database);
+    await ensureTenant(database, sealer, defaultTenantId, 'default');
+    await database.pool.query(`insert into waybill.epochs (provider, epoch) values ('p', 'e'), ('q', 'e')`);
+    await registerWorker(database, workerId, 'test');
+    await keepAlive(database, workerId);
+  }, 120_000);
+  afterAll(() => store?.stop());
   const requestFor: Claims['requestFor'] = (job, change = {}) => ({
     ...{ ...plainClaim, prices, jobId: job.id, seq: job.seq, target: job.target, workerId },
     ...{ permit: newId('job'), epoch: 'e', ...change },
@@ -68,6 +79,9 @@ export async function openClaims(database: Database): Promise<Claims> {
     return one;
   };
   return {
+    get database() {
+      return database;
+    },
     workerId,
     requestFor,
     claim,

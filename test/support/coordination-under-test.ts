@@ -1,7 +1,7 @@
 /** Every store coordination can be on, with as many processes as a test wants, and what only the store itself can do. */
 import { randomUUID } from 'node:crypto';
 import { soleAccount } from '@waybill/shared/config/model-settings.ts';
-import type { Coordination, HeldPermit, PermitAnswer, PermitEnd } from '@waybill/shared/coordination/coordination.ts';
+import type { Coordination, PermitAnswer, PermitEnd } from '@waybill/shared/coordination/coordination.ts';
 import { createPostgresCoordination } from '@waybill/shared/coordination/postgres/postgres-coordination.ts';
 import { createRedisCoordination } from '@waybill/shared/coordination/redis/redis-coordination.ts';
 import { createSignals } from '@waybill/shared/coordination/signals.ts';
@@ -19,7 +19,7 @@ import { startRedisServer } from './redis-server.ts';
 import { startRedisCluster } from './redis-server-cluster.ts';
 
 /** How a call ends that went well, and whose rate nothing limits. */
-export const callEnd: Omit<PermitEnd, keyof HeldPermit> = {
+export const callEnd: Omit<PermitEnd, 'token' | 'target' | 'place'> = {
   concurrency: 8,
   pressure: 'none',
   heldMs: 100,

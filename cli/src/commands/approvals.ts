@@ -2,7 +2,8 @@
 import type { JobJson } from '@waybill/producer/job-json.ts';
 import { Command } from 'commander';
 import { type ConnectionFlags, connect, withConnection } from '../connection.ts';
-import { print, printJson, visible } from '../output.ts';
+import { aboutIds, changeEach } from '../jobs/change-each.ts';
+import { visible } from '../output.ts';
 
 interface RefuseFlags extends ConnectionFlags {
   readonly reason?: string;
@@ -14,11 +15,11 @@ export function approveCommand(): Command {
   )
     .addHelpText(
       'after',
-      '\nExamples:\n  waybill jobs list --status awaiting_approval\n  waybill jobs approve job_0193…',
+      `\n${aboutIds}\n\nExamples:\n  waybill jobs list --status awaiting_approval\n  waybill jobs approve job_0193…`,
     )
     .action(async (ids: string[], flags: ConnectionFlags) => {
       const { client } = connect(flags);
-      await each(ids, flags, (id) => client.approve(id));
+      await changeEach(ids, flags.json ?? false, (id) => client.approve(id), lineOf);
     });
 }
 
@@ -29,25 +30,13 @@ export function refuseCommand(): Command {
     .option('--reason <text>', 'why, up to 300 characters; it stands in the error of the jobs')
     .addHelpText(
       'after',
-      '\nExamples:\n  waybill jobs refuse job_0193…\n  waybill jobs refuse job_0193… --reason "not to the cloud"',
+      `\n${aboutIds}\n\nExamples:\n  waybill jobs refuse job_0193…\n  waybill jobs refuse job_0193… --reason "not to the cloud"`,
     )
     .action(async (ids: string[], flags: RefuseFlags) => {
       const { client } = connect(flags);
-      await each(ids, flags, (id) => client.refuse(id, { reason: flags.reason }));
+      await changeEach(ids, flags.json ?? false, (id) => client.refuse(id, { reason: flags.reason }), lineOf);
     });
 }
 
-/** One after the other, as they were named; the first that cannot be changed ends the command. */
-async function each(
-  ids: readonly string[],
-  { json: isJson }: ConnectionFlags,
-  act: (id: string) => Promise<JobJson>,
-): Promise<void> {
-  const jobs: JobJson[] = [];
-  for (const id of ids) {
-    const job = await act(id);
-    jobs.push(job);
-    if (!isJson) print(`${job.id}  ${job.status}${job.status === 'queued' ? `  ${visible(job.target)}` : ''}`);
-  }
-  if (isJson) printJson({ object: 'list', data: jobs });
-}
+const lineOf = ({ id, status, target }: JobJson): string =>
+  `${id}  ${status}${status === 'queued' ? `  ${visible(target)}` : ''}`;

@@ -1,6 +1,6 @@
 /** `waybill breakers list | open | close | reset`: which targets are left alone, and changing that by hand. */
 import type { BreakerJson, ProviderBreakerJson } from '@waybill/producer/routes/admin/breaker-json.ts';
-import type { BreakerAction } from '@waybill/producer/routes/admin/breakers.ts';
+import type { BreakerAction, BreakerChange } from '@waybill/producer/routes/admin/breakers.ts';
 import { Command } from 'commander';
 import { type ConnectionFlags, connect, withConnection } from '../connection.ts';
 import { print, printJson, say, table, visible } from '../output.ts';
@@ -16,14 +16,14 @@ export function breakersCommand(): Command {
     .addCommand(
       changeCommand('open', 'make no calls to a target').option(
         '--for <duration>',
-        'until then, such as 10m; without it until it is closed',
+        'how long, such as 10m; without it until it is closed',
       ),
     )
     .addCommand(changeCommand('close', 'make calls again'))
     .addCommand(changeCommand('reset', 'close, and forget what was counted and what is usual'))
     .addHelpText(
       'after',
-      '\nExamples:\n  waybill breakers\n  waybill breakers open openai/gpt-4.1-mini --for 10m\n  waybill breakers close "openai/*"',
+      '\nWithout a command it lists them.\n\nExamples:\n  waybill breakers\n  waybill breakers open openai/gpt-4.1-mini --for 10m\n  waybill breakers close "openai/*"',
     );
 }
 
@@ -45,13 +45,12 @@ function changeCommand(action: BreakerAction, description: string): Command {
   )
     .addHelpText(
       'after',
-      `\nExamples:\n  waybill breakers ${action} openai/gpt-4.1-mini\n  waybill breakers ${action} "openai/*"`,
+      `\nExamples:\n  waybill breakers ${action} openai/gpt-4.1-mini${action === 'open' ? ' --for 10m' : ''}\n  waybill breakers ${action} "openai/*"`,
     )
     .action(async (target: string, flags: ChangeFlags) => {
       const changed = await connect(flags).client.changeBreaker(target, action, { for: flags.for });
       if (flags.json) return printJson(changed);
-      if (changed.changed.length === 0) print(`${visible(target)}  nothing to change`);
-      for (const each of changed.changed) print(`${visible(each)}  ${action === 'open' ? 'open' : 'closed'}`);
+      print(changeText(target, changed));
       const found = changed.data.find((each) => each.target === target);
       if (action === 'open' && found?.is_configured === false) say('Note: no chain names this target.');
       const stillOpen = changed.providers.find(({ opened }) => opened !== null);
@@ -59,6 +58,14 @@ function changeCommand(action: BreakerAction, description: string): Command {
         say(`Note: all of ${stillOpen.provider} is still open: close "${stillOpen.provider}/*".`);
     });
 }
+
+const become: Readonly<Record<BreakerAction, string>> = { open: 'open', close: 'closed', reset: 'reset' };
+
+/** A reset forgets also where the breaker was closed: it is no news of a state. */
+export const changeText = (target: string, { action, changed }: Pick<BreakerChange, 'action' | 'changed'>): string =>
+  changed.length === 0
+    ? `${visible(target)}  nothing to change`
+    : changed.map((each) => `${visible(each)}  ${become[action]}`).join('\n');
 
 const head = ['target', 'state', 'why', 'until', 'failed', 'in a row', 'usual', 'reliability'];
 

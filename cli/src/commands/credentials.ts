@@ -35,7 +35,7 @@ function addCommand(): Command {
 
 function listCommand(): Command {
   return withConnection(new Command('list').description('show the names of stored credentials, and who uses them'))
-    .addHelpText('after', '\nExample:\n  waybill credentials list --json | jq .data[].name')
+    .addHelpText('after', '\nExample:\n  waybill credentials list --json | jq ".data[].name"')
     .action(async (flags: ConnectionFlags) => {
       const { showCredentials } = await import('../providers/stored-credentials.ts');
       await showCredentials(flags);

@@ -4,6 +4,7 @@ import type { JobAction } from '@waybill/shared/store/job-actions.ts';
 import { Command } from 'commander';
 import { withConnection } from '../connection.ts';
 import { type ActionFlags, filterOf } from '../jobs/action-flags.ts';
+import { aboutIds } from '../jobs/change-each.ts';
 
 const described: Readonly<Record<JobAction, string>> = {
   cancel: 'cancel jobs that are not final',
@@ -39,7 +40,7 @@ export function actionCommand(action: JobAction): Command {
   return command
     .addHelpText(
       'after',
-      `\nAll filters that are given must hold. Without --yes it asks on a terminal, and refuses elsewhere.\nCtrl-C stops between two pages; the same command goes on.\n\nExamples:\n${examples[action].map((each) => `  waybill jobs ${each}`).join('\n')}`,
+      `\n${aboutIds}\nAll filters that are given must hold. Without --yes it asks on a terminal, and refuses elsewhere.\nCtrl-C stops between two pages, and ends it with 130; the same command goes on.\n\nExamples:\n${examples[action].map((each) => `  waybill jobs ${each}`).join('\n')}`,
     )
     .action(async (ids: string[], flags: ActionFlags) => {
       const { actByIds } = await import('../jobs/act-by-ids.ts');

@@ -31,11 +31,17 @@ export function estimateCommand(): Command {
   )
     .usage('[options] <file> | --prompt <text>')
     .option('--prompt <text>', 'one prompt instead of a file')
-    .option('--model <model>', 'chain or target for plain prompts', 'default')
-    .addOption(new Option('--priority <class>', 'for lines that name none').choices(['interactive', 'normal', 'bulk']))
+    .option('--model <model>', 'chain or target for the prompt, and for plain prompts of a file', 'default')
+    .addOption(
+      new Option('--priority <class>', 'for the prompt, and for lines that name none').choices([
+        'interactive',
+        'normal',
+        'bulk',
+      ]),
+    )
     .addHelpText(
       'after',
-      '\nOf several jobs it prints the sum, and where they would begin. The server is asked once for each line.\n\nExamples:\n  waybill jobs estimate --prompt "Summarise: …" --model low-cost\n  waybill jobs estimate batch.jsonl\n  waybill jobs estimate batch.jsonl --json | jq .expected_cost_usd',
+      '\nOf several jobs it prints the sum, and where they would begin; of one all there is to it. With --json a file is always a\njob_estimate_sum, also of one line, and a --prompt a job_estimate. The server is asked once for each line; the first that\nit would refuse ends it with 1.\n\nExamples:\n  waybill jobs estimate --prompt "Summarise: …" --model low-cost\n  waybill jobs estimate batch.jsonl\n  waybill jobs estimate batch.jsonl --json | jq .expected_cost_usd\n  waybill jobs estimate --prompt "Summarise: …" --json | jq .target',
     )
     .action(async (file: string | undefined, flags: EstimateFlags) => {
       if ((file === undefined) === (flags.prompt === undefined))

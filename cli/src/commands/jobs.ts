@@ -2,6 +2,7 @@
 import type { JobJson } from '@waybill/producer/job-json.ts';
 import { Command } from 'commander';
 import { type ConnectionFlags, connect, withConnection } from '../connection.ts';
+import { pairOf } from '../jobs/action-flags.ts';
 import { print, printJson, table, visible } from '../output.ts';
 import { approveCommand, refuseCommand } from './approvals.ts';
 import { actionCommand } from './jobs-actions.ts';
@@ -90,10 +91,7 @@ function filterOf(flags: ListFlags): Record<string, string> {
   if (flags.customId) filter.custom_id = flags.customId;
   if (flags.limit) filter.limit = flags.limit;
   if (flags.cursor) filter.cursor = flags.cursor;
-  for (const pair of flags.metadata ?? []) {
-    const [key = '', ...value] = pair.split('=');
-    filter[`metadata.${key}`] = value.join('=');
-  }
+  for (const [key, value] of (flags.metadata ?? []).map(pairOf)) filter[`metadata.${key}`] = value;
   return filter;
 }
 

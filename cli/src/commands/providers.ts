@@ -31,7 +31,10 @@ export function providersCommand(): Command {
 
 function listCommand(): Command {
   return withConnection(new Command('list').description('show the providers of a server: status, switches, pauses'))
-    .addHelpText('after', '\nExamples:\n  waybill providers list\n  waybill providers list --json | jq .data[].pauses')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  waybill providers list\n  waybill providers list --json | jq ".data[].pauses"',
+    )
     .action(async (flags: ConnectionFlags) => {
       const { showProviders } = await import('../providers/server-providers.ts');
       await showProviders(flags);

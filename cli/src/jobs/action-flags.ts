@@ -35,7 +35,8 @@ export function filterOf(flags: FilterFlags): Record<string, unknown> {
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }
 
-function pairOf(pair: string): [string, string] {
+/** A `--metadata key=value`; the value may be empty. @throws Problem `invalid_usage` */
+export function pairOf(pair: string): [string, string] {
   const at = pair.indexOf('=');
   if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
   throw new Problem('invalid_usage', `Cannot use --metadata "${pair.slice(0, 60)}": write key=value`);

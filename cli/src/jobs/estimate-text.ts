@@ -3,7 +3,7 @@ import type { BudgetJson, JobEstimateJson } from '@waybill/producer/estimate-jso
 import { table, visible } from '../output.ts';
 
 export function estimateText(estimate: JobEstimateJson): string {
-  const { target, targets, waits, budgets, warnings, detected, require } = estimate;
+  const { target, targets, waits, budgets, warnings } = estimate;
   const first = targets.find((each) => each.is_first);
   const output = `${estimate.output_tokens} out${estimate.output_bound === null ? ' (assumed)' : ''}`;
   const sections = [
@@ -12,8 +12,7 @@ export function estimateText(estimate: JobEstimateJson): string {
       `first to  ${target === null ? 'nobody' : visible(target)}`,
       `tokens    about ${estimate.input_tokens} in, ${output}`,
       `cost      ${costOf(first?.expected_cost_usd ?? null)} expected, ${costOf(first?.largest_cost_usd ?? null)} at most, per call`,
-      ...(require.length === 0 ? [] : [`requires  ${visible(require.join(', '))}`]),
-      ...(detected.length === 0 ? [] : [`holds     ${detected.join(', ')}`]),
+      ...routingFacts(estimate),
       ...waits.map(
         (wait) =>
           `waits     ${wait.reason}: ${visible(wait.detail)}${wait.until === null ? '' : `, until ${wait.until}`}`,
@@ -37,6 +36,12 @@ export function estimateText(estimate: JobEstimateJson): string {
 }
 
 const costOf = (usd: string | null): string => (usd === null ? 'unknown' : `$${usd}`);
+
+/** What of the request itself decides where it may go. */
+export const routingFacts = ({ require, detected }: Pick<JobEstimateJson, 'require' | 'detected'>): string[] => [
+  ...(require.length === 0 ? [] : [`requires  ${visible(require.join(', '))}`]),
+  ...(detected.length === 0 ? [] : [`holds     ${detected.join(', ')}`]),
+];
 
 export const budgetTable = (budgets: readonly BudgetJson[]): string =>
   table(

@@ -1,7 +1,7 @@
 /** An explanation for a reader: the story first, then how things stand. */
 import type { JobExplanationJson } from '@waybill/producer/explain-json.ts';
 import { table, visible } from '../output.ts';
-import { budgetTable } from './estimate-text.ts';
+import { budgetTable, routingFacts } from './estimate-text.ts';
 
 export function explanationText(job: JobExplanationJson): string {
   const { costs, targets, attempts, waiting } = job;
@@ -12,8 +12,7 @@ export function explanationText(job: JobExplanationJson): string {
   const facts = [
     `${job.id}  ${job.status}`,
     `model     ${visible(job.model)}${job.chain === null || job.chain === job.model ? '' : ` -> chain ${job.chain}`}${version}`,
-    ...(job.require.length === 0 ? [] : [`requires  ${visible(job.require.join(', '))}`]),
-    ...(job.detected.length === 0 ? [] : [`holds     ${job.detected.join(', ')}`]),
+    ...routingFacts(job),
     ...(waiting === null
       ? []
       : [

@@ -21,8 +21,10 @@ const atOnce = 8;
 export async function runEstimate(file: string | null, flags: EstimateFlags): Promise<void> {
   const { client } = connect(flags);
   const defaults = flags.priority === undefined ? {} : { priority: flags.priority };
-  if (file === null)
-    return show(await client.estimate({ ...defaults, model: flags.model, prompt: flags.prompt }), flags);
+  if (file === null) {
+    const estimate = await client.estimate({ ...defaults, model: flags.model, prompt: flags.prompt });
+    return flags.json ? printJson(estimate) : print(estimateText(estimate));
+  }
   const progress = startProgress(flags.json ?? false);
   const total = createEstimateSum();
   let last: JobEstimateJson | null = null;
@@ -47,14 +49,10 @@ export async function runEstimate(file: string | null, flags: EstimateFlags): Pr
   } finally {
     progress.end();
   }
-  if (asked === 1 && last !== null) return show(last, flags);
+  // For a program the shape is that of the command, whatever the file holds; a reader sees all there is to one job.
   if (flags.json) printJson(total.sum());
+  else if (asked === 1 && last !== null) print(estimateText(last));
   else print(estimateSumText(total.sum()));
-}
-
-function show(estimate: JobEstimateJson, flags: EstimateFlags): void {
-  if (flags.json) printJson(estimate);
-  else print(estimateText(estimate));
 }
 
 /** A line that would be refused is named, as one that cannot be read is. */

@@ -15,7 +15,7 @@ export function checkDriftCommand(): Command {
   )
     .addHelpText(
       'after',
-      '\nMade to run nightly: ends with 1 when a finding is an error, or a provider could not be asked. Bills nothing without --recorded.\n\nExamples:\n  waybill providers check-drift\n  waybill providers check-drift --json | jq .findings\n  waybill providers check-drift --recorded answers/',
+      '\nMade to run nightly: ends with 1 when a finding is an error, or a provider could not be asked. Bills nothing without --recorded;\nwith it, it says first how many calls it makes.\n\nExamples:\n  waybill providers check-drift\n  waybill providers check-drift --json | jq .findings\n  waybill providers check-drift --recorded answers/',
     )
     .action(async (id: string | undefined, flags: DriftFlags) => {
       const { runCheckDrift } = await import('./run-check-drift.ts');

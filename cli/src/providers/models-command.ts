@@ -8,7 +8,7 @@ export function modelsCommand(): Command {
   )
     .addHelpText(
       'after',
-      '\nAsks each provider for its list, which bills nothing. A price that is not known is shown as such.\n\nExamples:\n  waybill providers models\n  waybill providers models ollama --json | jq -r .data[].id',
+      '\nAsks each provider for its list, which bills nothing. A price that is not known is shown as such.\n\nExamples:\n  waybill providers models\n  waybill providers models ollama --json | jq -r ".data[].id"',
     )
     .action(async (id: string | undefined, flags: AskFlags) => {
       const { runModels } = await import('./run-models.ts');

@@ -5,6 +5,7 @@ import { modelSettings } from '@waybill/shared/config/model-settings.ts';
 import type { Reader } from '@waybill/shared/providers/dialect.ts';
 import { dialectOf } from '@waybill/shared/providers/dialects.ts';
 import { createTransport } from '@waybill/shared/providers/transport.ts';
+import { say } from '../output.ts';
 import { ownHeaders } from './ask-models.ts';
 import type { Question } from './configured.ts';
 
@@ -21,6 +22,10 @@ export interface CallResult {
 
 const totalMs = 120_000;
 const firstByteMs = 60_000;
+
+/** Said before the first of them: they are the only ones of these commands that may cost something. */
+export const announceCalls = (calls: number): void =>
+  say(`Making ${calls} real call${calls === 1 ? '' : 's'} of one token; providers may bill them.`);
 
 /** @param onBody told the JSON that came, before it is read */
 export async function callOnce(

@@ -1,5 +1,5 @@
 /** Answers against what was recorded of them, with a provider on loopback. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -43,11 +43,12 @@ function question(): Question {
   if (!first) throw new Error('the provider can be asked');
   return first;
 }
-const check = (model: string) => checkAnswer(question(), model, join(folder, 'kept'), new AbortController().signal);
+const check = (model: string, to = 'kept') =>
+  checkAnswer(question(), model, join(folder, to), new AbortController().signal);
 
 test('the first answer is recorded without its words, and the same one is no drift', async () => {
   expect(await check('org/m:1')).toEqual({ kind: 'compared', findings: [], isNew: true });
-  const text = readFileSync(join(folder, 'kept', 'mine--org_m_1.json'), 'utf8');
+  const text = readFileSync(join(folder, 'kept', 'mine--org%2Fm%3A1.json'), 'utf8');
   expect(text).toContain('choices[].message.content');
   expect(text).not.toContain('secret');
   const before = calls;
@@ -68,11 +69,38 @@ test('what is gone is an error, what is new a warning', async () => {
 
 test('a refused call is no comparison', async () => {
   answer = { status: 401, body: { error: { message: 'no', code: 'invalid_api_key' } } };
-  expect(await check('refused')).toEqual({ kind: 'failed', problem: 'HTTP 401 (auth)' });
+  expect(await check('refused')).toEqual({
+    ...{ kind: 'failed', problem: 'HTTP 401 (auth)' },
+    remedy: 'see "waybill providers test mine --call"',
+  });
 });
 
-test('a file that is no record is refused by its name', async () => {
+test('models whose names differ in a sign alone have a record each', async () => {
+  expect(await check('org/two')).toMatchObject({ isNew: true });
+  expect(await check('org_two')).toMatchObject({ isNew: true });
+});
+
+test('a file that is no record fails its model by its name, before anything is billed', async () => {
   await check('broken');
   writeFileSync(join(folder, 'kept', 'mine--broken.json'), '{"shape":{"a":1}}');
-  await expect(check('broken')).rejects.toThrow(/mine--broken\.json: it is no record; remove it/);
+  const before = calls;
+  expect(await check('broken')).toEqual({
+    kind: 'failed',
+    problem: expect.stringMatching(/^Cannot read .*mine--broken\.json: it is no record$/),
+    remedy: expect.stringMatching(/^remove it/),
+  });
+  expect(calls).toBe(before);
+});
+
+test.for([
+  ['a folder where the record would be', 'read', 'kept', 'EISDIR'],
+  ['a file where the folder would be', 'read', 'taken', 'ENOTDIR'],
+  ['a file above the folder', 'read', 'taken/inner', 'ENOTDIR'],
+])('%s fails the model, before anything is billed', async ([, action, to = '', code]) => {
+  mkdirSync(join(folder, 'kept', 'mine--blocked.json'), { recursive: true });
+  writeFileSync(join(folder, 'taken'), '');
+  const before = calls;
+  const problem = expect.stringMatching(new RegExp(`^Cannot ${action} the recorded answer .*: ${code}$`));
+  expect(await check('blocked', to)).toMatchObject({ kind: 'failed', problem });
+  expect(calls).toBe(before);
 });

@@ -15,6 +15,7 @@ import {
 import { type FindingJson, findDrift } from './drift.ts';
 import { interruptible, mapAtMost } from './interruptible.ts';
 import { type AskFlags, counting, timeoutOf } from './local-flags.ts';
+import { announceCalls } from './one-token-call.ts';
 import { checkAnswer } from './recorded-answers.ts';
 
 interface NotChecked {
@@ -97,6 +98,7 @@ async function checkAnswers(
     const question = questionsOf(provider).find(isReadable);
     return question === undefined ? [] : modelsInUse(settings, provider).map((model) => ({ question, model }));
   });
+  announceCalls(asked.length);
   return mapAtMost(asked, mostCallsAtOnce, signal, async ({ question, model }) => {
     const outcome = await checkAnswer(question, model, folder, signal);
     const endpoint = shownAddress(question.endpoint);
@@ -104,13 +106,12 @@ async function checkAnswers(
       if (outcome.isNew) say(`Recorded the answer of ${visible(`${question.provider.id}/${model}`)}`);
       return { findings: outcome.findings.map((finding) => ({ ...finding, endpoint })) };
     }
-    const remedy = `see "waybill providers test ${question.provider.id} --call"`;
     return {
       provider: question.provider.id,
       endpoint,
       severity: 'error' as const,
       problem: `${model}: ${outcome.problem}`,
-      remedy,
+      remedy: outcome.remedy,
     };
   });
 }
@@ -132,5 +133,5 @@ function show(findings: readonly FindingJson[], notChecked: readonly NotChecked[
       ),
     );
   for (const { provider, endpoint, problem, remedy } of notChecked)
-    say(`Not checked: ${provider} at ${visible(endpoint)}: ${problem}; ${remedy}`);
+    say(`Not checked: ${provider} at ${visible(endpoint)}: ${visible(problem)}; ${visible(remedy)}`);
 }

@@ -11,7 +11,7 @@ import {
 } from './configured.ts';
 import { interruptible, mapAtMost } from './interruptible.ts';
 import { type AskFlags, counting, timeoutOf } from './local-flags.ts';
-import { type CallResult, callOnce } from './one-token-call.ts';
+import { announceCalls, type CallResult, callOnce } from './one-token-call.ts';
 import { type TestResult, testProvider } from './test-provider.ts';
 
 export interface TestFlags extends AskFlags {
@@ -60,7 +60,7 @@ async function callAll({ settings, providers }: Configured, signal: AbortSignal)
     const [model] = modelsInUse(settings, provider);
     return question && model !== undefined ? [{ question, model }] : [];
   });
-  say(`Making ${callable.length} real call${callable.length === 1 ? '' : 's'} of one token; providers may bill them.`);
+  announceCalls(callable.length);
   return mapAtMost(callable, mostCallsAtOnce, signal, ({ question, model }) => callOnce(question, model, signal));
 }
 

@@ -14,7 +14,7 @@ import { callCosts } from '../call-costs.ts';
 import { findRoute, type Route, startOf } from '../choose-route.ts';
 import { toEstimateJson } from '../estimate-json.ts';
 import { createHistorySizes, noHistory } from '../history-sizes.ts';
-import type { QueuePlace } from '../job-json.ts';
+import { type QueuePlace, toQueuePlace } from '../job-json.ts';
 import { type JobRequest, parseJobRequest } from '../job-request.ts';
 import { problemOf } from '../problems.ts';
 import { jsonBody } from '../read-body.ts';
@@ -112,9 +112,7 @@ async function placeOfNew(
     dispatched_at: null,
     available_at: new Date(),
   });
-  if (place === null) return { position: null, etaMs: null };
-  const rate = ((await fleet.read()).throughput.get(target) ?? 0) * place.share;
-  return { position: place.position, etaMs: rate > 0 ? Math.round((place.position / rate) * 1_000) : null };
+  return toQueuePlace(place, (await fleet.read()).throughput.get(target) ?? 0);
 }
 
 async function isBehindTurn(conversation: string, tenantId: string, { database }: ApiContext): Promise<boolean> {

@@ -125,8 +125,21 @@ async function goOn(
   return progress;
 }
 
-/** What others need not wait for. Losing any of it loses nothing. */
+/** What others need not wait for. Losing any of it loses nothing: what was changed is stored. */
 async function tell(
+  action: JobAction,
+  changed: readonly ChangedJob[],
+  removals: { left: number },
+  context: ApiContext,
+): Promise<void> {
+  try {
+    await tellAll(action, changed, removals, context);
+  } catch (error) {
+    context.logger.warn({ err: error, jobs: changed.length }, 'a change of jobs could not be told');
+  }
+}
+
+async function tellAll(
   action: JobAction,
   changed: readonly ChangedJob[],
   removals: { left: number },

@@ -5,16 +5,16 @@ import { isFinal, type JobStatus, jobStatuses } from '@waybill/shared/domain/job
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
-import { startAgain } from '@waybill/shared/store/job-actions.ts';
+import { reasonToSkip, startAgain } from '@waybill/shared/store/job-actions.ts';
 import { cancelJob } from '@waybill/shared/store/job-end.ts';
-import { findJob, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
+import { findJob, type JobRow, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { ApiContext } from '../api-context.ts';
 import { callerOf, requireScope } from '../authentication.ts';
 import type { Answer } from '../enqueue.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
 import { parseRetry } from '../job-action-request.ts';
-import { toJobJson } from '../job-json.ts';
+import { toJobJson, toQueuePlace } from '../job-json.ts';
 import { onlyMethods } from '../methods.ts';
 import { jsonBody, readBody } from '../read-body.ts';
 import { createRouteAgain } from '../route-again.ts';
@@ -155,9 +155,7 @@ async function get(request: Request, response: Response, context: ApiContext): P
 
 async function placeOf({ job }: JobView, { database, fleet }: ApiContext) {
   const place = await placeInBacklog(database.kysely, job);
-  if (place === null) return { position: null, etaMs: null };
-  const rate = ((await fleet.read()).throughput.get(job.target) ?? 0) * place.share;
-  return { position: place.position, etaMs: rate > 0 ? Math.round((place.position / rate) * 1_000) : null };
+  return toQueuePlace(place, (await fleet.read()).throughput.get(job.target) ?? 0);
 }
 
 async function list(request: Request, response: Response, { database, cursors }: ApiContext): Promise<void> {
@@ -227,6 +225,8 @@ async function retry(request: Request, response: Response, context: ApiContext):
   const model = isEmpty(request.body) ? null : parseRetry(jsonBody(request));
   const before = await view(request, response, context);
   const { tenant_id: tenantId, id } = before.job;
+  // Before its route, which may not be there any more.
+  if (reasonToSkip('retry', before.job, new Date()) !== null) throw notRetryable(before.job);
   const route = await createRouteAgain(model, context);
   const { request: stored } = await database.kysely
     .selectFrom('waybill.payloads')
@@ -234,15 +234,17 @@ async function retry(request: Request, response: Response, context: ApiContext):
     .where('job_id', '=', id)
     .executeTakeFirstOrThrow();
   const job = await startAgain(database, tenantId, id, route(before.job, stored));
-  if (!job)
-    throw new Problem(
-      'not_retryable',
-      `Cannot retry the job: it is ${before.job.status}; only failed, cancelled and expired jobs can be`,
-      { param: 'id' },
-    );
+  if (!job) throw notRetryable(before.job);
   coordination.publish({ type: 'work' });
   response.status(202).json(toJobJson({ job, attempts: before.attempts, output: null }));
 }
+
+const notRetryable = ({ status }: Pick<JobRow, 'status'>): Problem =>
+  new Problem(
+    'not_retryable',
+    `Cannot retry the job: it is ${status}; only failed, cancelled and expired jobs can be`,
+    { param: 'id' },
+  );
 
 /** A body is optional here. */
 const isEmpty = (body: unknown): boolean => !Buffer.isBuffer(body) || body.length === 0;

@@ -1,10 +1,10 @@
 /** Conversations of random turns: with calls and results over several of them, other targets, and faults in the store. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Turn, unboundedAnswerTokens, withHistory } from './conversation.ts';
+import { type Turn, withHistory } from './conversation.ts';
 import { type ChatMessage, type ChatRequest, chatRequestSchema, outputLimitOf } from './request.ts';
 import { emptyAnswer, toChatCompletion } from './response.ts';
-import { estimateInputTokens } from './tokens.ts';
+import { assumedOutputTokens, estimateInputTokens } from './tokens.ts';
 
 const here = 'anthropic/claude-haiku-4-5';
 const elsewhere = 'openai/gpt-4.1-mini';
@@ -14,7 +14,7 @@ const call = (id: string) => ({ id, type: 'function' as const, function: { name:
 const requestOf = (messages: readonly ChatMessage[], change: object = {}): ChatRequest =>
   chatRequestSchema.parse({ model: 'default', messages, ...change });
 const totalOf = (request: ChatRequest): number =>
-  estimateInputTokens(request) + (outputLimitOf(request) ?? unboundedAnswerTokens);
+  estimateInputTokens(request) + (outputLimitOf(request) ?? assumedOutputTokens);
 
 interface Step {
   readonly words: number;

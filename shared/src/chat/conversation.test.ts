@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Turn, unboundedAnswerTokens, withHistory } from './conversation.ts';
+import { type Turn, withHistory } from './conversation.ts';
 import { type ChatMessage, type ChatRequest, chatRequestSchema, outputLimitOf } from './request.ts';
 import { type Answer, emptyAnswer, toChatCompletion } from './response.ts';
-import { estimateInputTokens } from './tokens.ts';
+import { assumedOutputTokens, estimateInputTokens } from './tokens.ts';
 
 const here = 'anthropic/claude-haiku-4-5';
 const elsewhere = 'openai/gpt-4.1-mini';
@@ -28,7 +28,7 @@ function turn(messages: readonly ChatMessage[], answer: string | Partial<Answer>
 const unreadable: Turn = { request: '{"messages":[', output: '', target: here };
 
 const totalOf = (request: ChatRequest): number =>
-  estimateInputTokens(request) + (outputLimitOf(request) ?? unboundedAnswerTokens);
+  estimateInputTokens(request) + (outputLimitOf(request) ?? assumedOutputTokens);
 
 function sent(messages: readonly ChatMessage[], turns: readonly Turn[], windowTokens: number | null = null) {
   const { request, dropped } = withHistory(requestOf(messages), turns, { target: here, windowTokens });

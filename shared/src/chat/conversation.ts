@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { type ChatMessage, type ChatRequest, chatRequestSchema, outputLimitOf } from './request.ts';
-import { estimateInputTokens } from './tokens.ts';
+import { assumedOutputTokens, estimateInputTokens } from './tokens.ts';
 
 /** One job of a conversation that succeeded. */
 export interface Turn {
@@ -30,9 +30,6 @@ export interface WithHistory {
   /** How many turns were left out: trimmed, or not readable. */
   readonly dropped: number;
 }
-
-/** The room kept for an answer that has no bound of its own. */
-export const unboundedAnswerTokens = 1_000;
 
 type Assistant = Extract<ChatMessage, { role: 'assistant' }>;
 type ToolCall = NonNullable<Assistant['tool_calls']>[number];
@@ -191,7 +188,7 @@ function paired(message: ChatMessage, answered: Pairs['answered'], matched: Pair
 /** What the window leaves to the history; null: no bound is known. */
 function roomFor(request: ChatRequest, { windowTokens }: Fit): number | null {
   if (windowTokens === null) return null;
-  return windowTokens - (outputLimitOf(request) ?? unboundedAnswerTokens) - Math.ceil(estimateInputTokens(request));
+  return windowTokens - (outputLimitOf(request) ?? assumedOutputTokens) - Math.ceil(estimateInputTokens(request));
 }
 
 /**

@@ -140,6 +140,28 @@ test.for<[string, object]>([
       ],
     },
   ],
+  [
+    'earlier reasoning',
+    {
+      messages: [
+        { role: 'user', content: 'hello' },
+        { role: 'assistant', content: 'hi', reasoning_content: prose },
+      ],
+    },
+  ],
+  [
+    'earlier reasoning that nobody else can read',
+    {
+      messages: [
+        { role: 'user', content: 'hello' },
+        {
+          role: 'assistant',
+          content: 'hi',
+          reasoning_details: [{ origin: 'a/m', part: { signature: prose.repeat(3) } }],
+        },
+      ],
+    },
+  ],
 ])('%s count as the text they are', ([, change]) => {
   expect(estimateInputTokens(requestOf(change))).toBeGreaterThan(estimateTextTokens(prose));
 });

@@ -7,6 +7,9 @@
  */
 import type { ChatRequest } from './request.ts';
 
+/** What an answer without a bound is taken to have, and what a trimmed history leaves room for. */
+export const assumedOutputTokens = 1_000;
+
 const tokensPerMessage = 4;
 const tokensPerImage = 1_100;
 
@@ -44,6 +47,24 @@ function estimatePartTokens(part: ContentPart): number {
   return tokensPerImage;
 }
 
+type Assistant = Extract<ChatRequest['messages'][number], { role: 'assistant' }>;
+
+/** Of reasoning that only its maker can read, by its characters. */
+const charactersPerOpaqueToken = 4;
+
+/** What stands beside the content of an answer: calls of tools, and reasoning that goes back with it. */
+function estimateThoughtTokens({
+  tool_calls: calls,
+  reasoning_content: text,
+  reasoning_details: details,
+}: Assistant): number {
+  return (
+    (calls ? estimateTextTokens(JSON.stringify(calls)) : 0) +
+    (text ? estimateTextTokens(text) : 0) +
+    (details ? JSON.stringify(details).length / charactersPerOpaqueToken : 0)
+  );
+}
+
 /** Input tokens: messages, tools and schema as text; images by an allowance, files and audio by size, never by their base64. */
 export function estimateInputTokens(request: ChatRequest): number {
   let tokens = 0;
@@ -51,8 +72,7 @@ export function estimateInputTokens(request: ChatRequest): number {
     tokens += tokensPerMessage;
     if (typeof message.content === 'string') tokens += estimateTextTokens(message.content);
     else for (const part of message.content ?? []) tokens += estimatePartTokens(part);
-    if (message.role === 'assistant' && message.tool_calls)
-      tokens += estimateTextTokens(JSON.stringify(message.tool_calls));
+    if (message.role === 'assistant') tokens += estimateThoughtTokens(message);
   }
   if (request.tools) tokens += estimateTextTokens(JSON.stringify(request.tools));
   if (request.response_format?.type === 'json_schema')

@@ -3,11 +3,12 @@
  *
  * They are no faults: a provider may be switched on later, a tenant made later. Said at start, in a sentence each.
  */
+
+import { assumedOutputTokens } from '../chat/tokens.ts';
 import { failureRule } from '../domain/failure.ts';
 import { splitTarget } from '../domain/job.ts';
 import { nearestHint } from '../domain/strict-object.ts';
 import { rateLimits } from '../routing/limits.ts';
-import { assumedOutputTokens } from '../routing/request-needs.ts';
 import { modelSettings, rateLimitsOf } from './model-settings.ts';
 import type { ChainSettings, Classifier, ProviderSettings, Settings } from './settings.ts';
 

@@ -30,7 +30,7 @@ test('without a word, everything is as it is without a file', () => {
   expect(settingsOf({})).toMatchObject({
     classifiers: {},
     breaker: { consecutiveFailures: 5, failureRate: 0.5, minimumCalls: 10, windowMs: 60_000, cooldownMs: 60_000 },
-    privacy: { isCloudOn: true, detect: [], require: ['local'] },
+    privacy: { isCloudOn: true, detect: [], unreadFiles: 'found', require: ['local'] },
     budgets: [],
     tenants: {},
     hasRouteHeaders: true,
@@ -65,6 +65,10 @@ test.for<[string, object, NodeJS.ProcessEnv, boolean]>([
   ['off by the file, whatever the environment says', { privacy: { cloud: 'off' } }, { WAYBILL_CLOUD: 'on' }, false],
 ])('the cloud is %s', ([, file, env, isOn]) => {
   expect(settingsOf(file, env).privacy.isCloudOn).toBe(isOn);
+});
+
+test.for(['found', 'pass'] as const)('a file that is not text counts as %s', (rule) => {
+  expect(settingsOf({ privacy: { unread_files: rule } }).privacy.unreadFiles).toBe(rule);
 });
 
 test('LLM_FALLBACK_MODE=manual makes the chain of the environment ask', () => {
@@ -171,6 +175,7 @@ test.for<[string, object, string]>([
   ['a budget per week', { budgets: [{ ...day, period: 'week' }] }, 'budgets[0].period:'],
   ['a threshold of nothing', { budgets: [{ ...day, alert_at: [0] }] }, 'budgets[0].alert_at[0]:'],
   ['a detector that is not there', { privacy: { detect: ['e-mail'] } }, 'privacy.detect[0]:'],
+  ['a rule for unread files that is none', { privacy: { unread_files: 'ignore' } }, 'privacy.unread_files:'],
   ['no label', { privacy: { require: [] } }, 'privacy.require:'],
   ['a cloud of words', { privacy: { cloud: 'sometimes' } }, 'privacy.cloud:'],
   ['a rate of nothing', { breaker: { failure_rate: 0 } }, 'breaker.failure_rate:'],
@@ -249,6 +254,7 @@ test('a change of any policy is another version of the configuration', () => {
   const files = [
     {},
     { privacy: { cloud: 'off' } },
+    { privacy: { unread_files: 'pass' } },
     { budgets: [day] },
     { breaker: { adaptive: true } },
     { tenants: { t: {} } },

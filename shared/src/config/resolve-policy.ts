@@ -30,6 +30,7 @@ export function resolvePolicy(
     privacy: {
       isCloudOn: (environment.WAYBILL_CLOUD ?? 'on') === 'on' && (file.privacy?.cloud ?? 'on') === 'on',
       detect: file.privacy?.detect ?? [],
+      unreadFiles: file.privacy?.unread_files ?? 'found',
       require: file.privacy?.require ?? ['local'],
     },
     budgets: resolveBudgets(file.budgets ?? [], faults),

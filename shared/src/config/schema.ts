@@ -12,6 +12,7 @@ import { durationSchema } from '../domain/duration.ts';
 import { failureKinds } from '../domain/failure.ts';
 import { parseUsd } from '../domain/money.ts';
 import { nearestHint, notSupportedYet, strictObject } from '../domain/strict-object.ts';
+import { unreadFileRules } from '../privacy/content-strings.ts';
 import { detectorKinds } from '../privacy/detectors.ts';
 import { presetIds } from '../providers/presets.ts';
 import { quirksFileSchema } from '../providers/quirks.ts';
@@ -277,6 +278,7 @@ const onOff = z.union([z.enum(['on', 'off']), z.boolean().transform((value) => (
 const privacySchema = strictObject({
   cloud: onOff.optional(),
   detect: z.array(z.enum(detectorKinds)).max(16).optional(),
+  unread_files: z.enum(unreadFileRules).optional(),
   require: z.array(labelSchema).min(1).max(20).optional(),
 });
 

@@ -4,6 +4,7 @@ import type { ChatParams } from '../chat/request.ts';
 import type { FailureAction, FailureKind } from '../domain/failure.ts';
 import type { Priority } from '../domain/job.ts';
 import type { ConfiguredPrice } from '../pricing/price.ts';
+import type { UnreadFiles } from '../privacy/content-strings.ts';
 import type { DetectorKind } from '../privacy/detectors.ts';
 import type { DialectName } from '../providers/dialect.ts';
 import type { Quirks } from '../providers/quirks.ts';
@@ -150,6 +151,8 @@ export interface PrivacySettings {
   /** False: only targets with the label `local` are called. */
   readonly isCloudOn: boolean;
   readonly detect: readonly DetectorKind[];
+  /** What a file in a request counts as when it is not text: as every kind of `detect`, or as nothing. */
+  readonly unreadFiles: UnreadFiles;
   /** Labels that a request in which something was found requires. */
   readonly require: readonly string[];
 }

@@ -65,6 +65,8 @@ export interface HeldPermit {
   readonly token: string;
   readonly target: string;
   readonly place: string;
+  /** The one call that finds out whether the target is well again. */
+  readonly isProbe?: boolean;
 }
 
 /** What was reserved with a permit. */
@@ -74,7 +76,6 @@ export interface Reservation extends Omit<RateRequest, 'jobId'> {
 
 /** A permit under which no request was sent. */
 export interface UnusedPermit extends HeldPermit {
-  readonly isProbe?: boolean;
   readonly reservation?: Reservation;
 }
 
@@ -217,6 +218,6 @@ export const countedSlots = 121;
 /** What is usual fades by half in this time. */
 export const usualHalfLifeMs = 30 * 60_000;
 /** A retry for each ten calls, and one each second at least; no more than so many are saved up. */
-export const retryBudget = { perCall: 0.1, perSecond: 1, most: 10 };
+export const retryBudget = { perCall: 0.1, perSecond: 1, most: 10, forgottenMs: 10 * 60_000 };
 /** Room is kept for a call that waits no longer than this, and for a moment more, in which it comes back. */
 export const keptRoom = { longestWaitMs: 60_000, graceMs: 5_000 };

@@ -85,19 +85,20 @@ async function agreeOnEpoch(provider: string, options: EpochsOptions): Promise<s
     }
     const next = randomUUID();
     if (!(await swapEpoch(database, provider, epoch, next))) continue;
-    await rebuild(provider, next, options);
-    return next;
+    if (await rebuild(provider, next, options)) return next;
   }
 }
 
+/** False: it took so long that another process has taken its turn, whose state is not to be wiped. */
 async function rebuild(
   provider: string,
   epoch: string,
   { database, coordination, queues, logger, settings }: EpochsOptions,
-): Promise<void> {
+): Promise<boolean> {
   const permits = await openPermits(database, provider);
   const spent = await spentRates(provider, settings(), database);
   const returned = queues.isRebuiltWithEpoch ? await restoreQueue(provider, database, queues) : 0;
+  if ((await readEpoch(database, provider, epoch)).epoch !== epoch) return false;
   await coordination.restore(provider, epoch, permits, spent);
   const counts = { provider, permits: permits.length, jobs: returned };
   if (permits.length + returned > 0)
@@ -106,6 +107,7 @@ async function rebuild(
   if (returned > 0) coordination.publish({ type: 'work' });
   // Its breakers and pauses are gone with it: who waits for one of them is looked at again.
   coordination.publish({ type: 'breaker_changed', target: `${provider}/*` });
+  return true;
 }
 
 async function restoreQueue(name: string, database: Database, queues: QueueBackend): Promise<number> {

@@ -1,13 +1,9 @@
 /** The permits of the calls this process has under way: only these are renewed, so that a lost one can expire. */
-import type { HeldPermit as Permit } from './coordination.ts';
-
-interface HeldPermit extends Permit {
-  readonly isProbe?: boolean;
-}
+import type { HeldPermit } from './coordination.ts';
 
 export interface HeldPermits {
   add(permit: HeldPermit): void;
-  remove(permit: Permit): void;
+  remove(permit: HeldPermit): void;
   clear(): void;
   /** By provider. */
   byProvider(): ReadonlyMap<string, readonly HeldPermit[]>;

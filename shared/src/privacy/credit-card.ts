@@ -1,6 +1,9 @@
 /**
  * Payment card numbers: 13 to 19 digits of a known issuer, with a right check digit, in the groups cards are printed
  * in. Digits inside a longer number, word or decimal are none.
+ *
+ * Groups that stand further apart than by a space or a dash are read too, but not in tables: they have rows and columns
+ * of four digits, and one in ten passes the check.
  */
 import { type DigitGroups, readDigitGroups } from './digit-groups.ts';
 
@@ -23,12 +26,23 @@ const group = /[0-9]+/g;
 const separator = /[ -]/y;
 const printedShape = /^(?:4,4,4,[1-7]|4,4,4,4,[1-3]|4,6,[45]|4,4,5|6,1[0-3])$/;
 
+/** Wider than a space or a dash: several blanks or tabs, the end of a line, a dot, a dash between blanks. */
+const spreadShapes: readonly RegExp[] = ['[ \\t]{1,8}', '[ \\t]{0,4}\\r?\\n[ \\t]{0,4}', '\\.', ' - '].map((gap) => {
+  const groups = `[0-9]{4}${gap}(?:[0-9]{4}${gap}[0-9]{4}${gap}[0-9]{4}|[0-9]{6}${gap}[0-9]{4,5})(?![0-9])`;
+  const before = `(?<![A-Za-z0-9_]|[0-9][.-]|[0-9]{4}${gap})`;
+  const behind = `(?![A-Za-z0-9]|_[A-Za-z0-9]|[.-][0-9]|${gap}[0-9]{4})`;
+  return new RegExp(`${before}(${groups})(${gap}[0-9]{1,3}(?![0-9]))?${behind}`, 'g');
+});
+
+/** Of a card in groups with dashes. */
+const securityCode = /^-[0-9]{3,4}(?![A-Za-z0-9_]|[.-][0-9])/;
+
 /** Every group of a sequence may begin a card: a count, or another card, may stand before it. */
 export function holdsCreditCard(text: string): boolean {
   for (const { index } of text.matchAll(group)) {
     if (begins(text, index) && hasCard(text, index)) return true;
   }
-  return false;
+  return holdsSpreadCard(text);
 }
 
 /** Not in a word, nor behind a decimal point; an underscore joins a word only when a letter or digit precedes it. */
@@ -51,11 +65,27 @@ function hasCard(text: string, start: number): boolean {
     end += each.length;
     if (digits.length > most) return false;
     const isWhole = isFirst && n === read.groups.length - 1;
-    if (digits.length >= fewest && isShape(read, n, isWhole) && ends(text, end) && isCardNumber(digits)) return true;
+    if (digits.length >= fewest && isShape(read, n, isWhole) && endsAt(text, end, read, n) && isCardNumber(digits))
+      return true;
     end += read.separators[n]?.length ?? 0;
   }
   return false;
 }
+
+const endsAt = (text: string, at: number, { separators }: DigitGroups, last: number): boolean =>
+  ends(text, at) || (last > 1 && separators[0] === '-' && securityCode.test(text.slice(at, at + 7)));
+
+/** Where most of what has the shape is no card, it is a table, and the one that passes the check does so by chance. */
+const holdsSpreadCard = (text: string): boolean =>
+  spreadShapes.some((shape) => {
+    const areCards = [...text.matchAll(shape)].map(isSpreadCard);
+    const count = areCards.filter(Boolean).length;
+    return count > 0 && 2 * count >= areCards.length;
+  });
+
+/** Behind the groups of a card may stand its last digits or its security code. */
+const isSpreadCard = ([, card = '', more = '']: RegExpMatchArray): boolean =>
+  [card, card + more].some((each) => isCardNumber(each.replace(/[^0-9]/g, '')));
 
 /** One number, the groups of a printed card, or any other grouping with one separator that has no digits beside it. */
 function isShape({ groups, separators }: DigitGroups, last: number, isWhole: boolean): boolean {

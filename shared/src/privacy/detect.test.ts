@@ -108,7 +108,9 @@ describe('of files', () => {
   const file = (data: string, filename = 'a.txt') => spoken({ type: 'file', file: { file_data: data, filename } });
   const image = (url: string) => spoken({ type: 'image_url', image_url: { url } });
   const audio = (data: string) => spoken({ type: 'input_audio', input_audio: { data, format: 'wav' } });
-  const wide = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(card, 'utf16le')]);
+  const bare = Buffer.from(card, 'utf16le');
+  const wide = Buffer.concat([Buffer.from([0xff, 0xfe]), bare]);
+  const latin = Buffer.from(`Herr M\u00fcller;${card}`, 'latin1');
 
   test.each([
     ['plain text', file(`data:text/plain;base64,${base64(card)}`)],
@@ -121,7 +123,21 @@ describe('of files', () => {
     ['text that is called a picture', file(`data:image/png;base64,${base64(card)}`)],
     ['text that is called nothing', image(`data:;base64,${base64(card)}`)],
     ['text that is called sound', audio(base64(card))],
-    ['a name', file(`data:application/pdf;base64,${base64(png)}`, card)],
+    ['text in Latin 1 that is called a table', file(`data:application/vnd.ms-excel;base64,${base64(latin)}`)],
+    ['text in Latin 1 that is called nothing we know', file(`data:application/x-any;base64,${base64(latin)}`)],
+    ['text with a form feed', file(`data:application/octet-stream;base64,${base64(`one\f${card}`)}`)],
+    ['text with colours', file(`data:application/octet-stream;base64,${base64(`\u001b[1mPaid\u001b[0m ${card}`)}`)],
+    ['text in UTF-16 without a mark', file(`data:text/plain;base64,${base64(bare)}`)],
+    ['text in the other UTF-16 without a mark', file(`data:a/b;base64,${base64(Buffer.from(bare).swap16())}`)],
+    [
+      'text in UTF-16 with other letters',
+      file(`data:a/b;base64,${base64(Buffer.from(`一 ${card}`.repeat(9), 'utf16le'))}`),
+    ],
+    ['text that is cut in a character', file(`data:a/b;base64,${base64(Buffer.from(`${card} ü`).subarray(0, -1))}`)],
+    ['text with marks of its own', file(`data:text/plain;base64,${base64(`8=FIX\u0001${card}\u0001`)}`)],
+    ['text behind a mark', file(`data:a/b;base64,${base64(`\ufeff${card}`)}`)],
+    ['text about documents', file(`data:a/b;base64,${base64(`What is %PDF-1.4? ${card}`)}`)],
+    ['a name', file(`data:text/plain;base64,${base64('hello')}`, card)],
     ['an address', image('https://example.com/?n=4111111111111111')],
     ['text that is not in base64', image(`data:text/plain,${encodeURIComponent(card)}`)],
     ['what only begins like a picture', image(`data:image/png;base64,iVBO ${card}.`)],
@@ -137,11 +153,50 @@ describe('of files', () => {
   test.each([
     ['a picture', image(`data:image/png;base64,${digits}`)],
     ['sound', audio(digits)],
-    ['a document', file(`data:application/pdf;base64,${digits}`)],
-    ['a document without binary bytes', file(`data:application/pdf;base64,${base64(`%PDF-1.4\n${card}`)}`)],
     ['bytes that are no UTF-8', audio(base64(Buffer.from([0xe9, 0x20, 0xe9])))],
     ['nothing', image('data:image/png;base64,')],
+    ['a picture that says so with blanks', image(` data: image/png;base64,${digits}`)],
   ])('%s is not', (_, body) => {
+    expect(detectIn(body, detectorKinds)).toEqual([]);
+    expect(detectIn(body, detectorKinds, 'found')).toEqual([]);
+  });
+
+  const uri = (type: string, bytes: string | Uint8Array) => `data:${type};base64,${base64(bytes)}`;
+  const longText = 'The quick brown fox. '.repeat(500);
+  test.each([
+    ['a document', file(`data:application/pdf;base64,${digits}`)],
+    ['a document without binary bytes', file(uri('application/pdf', `%PDF-1.4\n${card}`))],
+    ['a document that is called text', file(uri('a/b', `\ufeff\r\n %PDF-1.7 ${card}`))],
+    ['an archive, as office files are', file(uri('application/vnd.openxmlformats', 'PK\u0003\u0004'))],
+    ['an old office file', file(uri('application/msword', new Uint8Array([0xd0, 0xcf, 0x11, 0xe0])))],
+    ['a picture that is sent as a file', file(uri('image/png', png))],
+    ['text with binary bytes behind', file(uri('a/b', `${longText}\u0000`))],
+    ['records filled up with NULs', file(uri('a/b', `abc\u0000${card.slice(0, 3)}\u0000`))],
+    ['UTF-16 that is broken', file(uri('a/b', Buffer.concat([wide, Buffer.from([0x00])])))],
+    ['UTF-16 of binary numbers', file(uri('a/b', new Uint8Array([1, 0, 2, 0, 3, 0])))],
+    ['Latin 1 with binary bytes behind', file(uri('a/b', Buffer.from(`\u00fc${longText}\u0000`, 'latin1')))],
+    ['a document that is sent as a picture', image(uri('application/pdf', `%PDF-1.4\n${card}`))],
+    ['a data URI that is not in base64', file('data:application/pdf,%25PDF-1.4')],
+  ])('%s counts as all that was asked for, unless it may pass', (_, body) => {
+    expect(detectIn(body, ['iban', 'email'])).toEqual(['email', 'iban']);
+    expect(detectIn(body, ['iban', 'email'], 'found')).toEqual(['email', 'iban']);
+    expect(detectIn(body, detectorKinds, 'pass')).toEqual([]);
+    expect(detectIn(body, [])).toEqual([]);
+  });
+
+  test.each([
+    ['text with a NUL', file(uri('text/plain', `\u0000${card}`))],
+    ['UTF-16 with a NUL', file(uri('text/plain', Buffer.concat([wide, Buffer.from([0, 0])])))],
+    ['a document that is called text', file(uri('text/plain', `%PDF-1.4\n${card}`))],
+    ['the name of a document', file(uri('application/pdf', png), card)],
+  ])('of %s, what can be made out is read', (_, body) => {
+    expect(detectIn(body, detectorKinds, 'pass')).toEqual(['credit_card']);
+    expect(detectIn(body, ['email'])).toEqual(['email']);
+  });
+
+  test('a field of that name elsewhere is a text like any other', () => {
+    const parameters = { example: { file: { file_data: 'hello' } } };
+    const body = chat({ tools: [{ type: 'function', function: { name: 'f', parameters } }] });
     expect(detectIn(body, detectorKinds)).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@
  * Email addresses, of any script. Each `@` is looked at from both sides; the stretches between two of them are read at
  * most twice, and no further than an address may reach.
  */
+import { urlPassword, urlUser } from './url-password.ts';
 
 /** RFC 5321: the part before the `@`, and the name of the host. */
 const maxLocal = 64;
@@ -35,7 +36,7 @@ function isAddress(text: string, at: number): boolean {
   const before = text.slice(reachStart(text, at), at);
   const local = localEnd.exec(before)?.[0].slice(-maxLocal);
   if (local === undefined || !letterOrDigit.test(local)) return false;
-  return !isSshAddress(local, after) && !isUrlPassword(before);
+  return !isSshAddress(local, after) && !endsInUrlPassword.test(before);
 }
 
 /** At most what an address may need, and not beyond another `@`, which would be read again from there. */
@@ -61,5 +62,9 @@ function startsWithDomain(after: string): boolean {
 const isSshAddress = (local: string, after: string): boolean =>
   /(?<![\p{L}\p{N}._+-])git$/u.test(local) && /^[\p{L}\p{N}.-]+[:/]/u.test(after);
 
-/** `scheme://user:password@host` is a secret, which its own detector finds. */
-const isUrlPassword = (before: string): boolean => /:\/\/[^\s:/@]*:[^\s/@]+$/.test(before);
+/** JSON may escape it, and JSON in JSON its escape. */
+const slash = '\\\\{0,8}/';
+/** `scheme://user:password@host` is a secret, which its own detector finds; `{…}` stands for one. */
+const endsInUrlPassword = new RegExp(
+  `:${slash}${slash}${urlUser}*:(?:${urlPassword}+|\\$?\\{{1,2}[\\w.:-]{1,64}\\}{1,2})$`,
+);

@@ -1,6 +1,7 @@
 /**
  * International bank account numbers (ISO 13616): a known country, its length, and the check digits.
- * Written together or in groups, in either case.
+ * Written together or in groups, in either case, glued to the word IBAN before them or to letters behind them. The check
+ * digits make it safe to read groups that stand far apart.
  */
 
 /** Length by country, as the IBAN registry has it; the second line is in use without being registered. */
@@ -11,7 +12,12 @@ const lengths: ReadonlyMap<string, number> = new Map(
     .map((each) => [each.slice(0, 2), Number(each.slice(2))]),
 );
 
-const start = /(?<![A-Za-z0-9])(?:[A-Za-z]{2}[0-9]{2}|[A-Z]{2}[ -][0-9]{2})/g;
+const start = /(?:(?<![A-Za-z0-9])|(?<=[Ii][Bb][Aa][Nn]))(?:[A-Za-z]{2}[0-9]{2}|[A-Z]{2}(?:[ \t]{1,8}|[.-])[0-9]{2})/g;
+const letterOrDigit = /[A-Za-z0-9]/;
+/** May stand between two groups. */
+const gap = /[ \t\r\n]{1,8}|[.-]/y;
+/** May follow without a space: the word BIC, or one without a digit. */
+const nextWord = /(?:BIC|SWIFT|[A-Z]{2,20}(?![A-Z0-9]))/iy;
 /** Running text that happens to pass the check has fewer: every registered form has more. */
 const fewestDigits = 8;
 
@@ -25,16 +31,24 @@ export function holdsIban(text: string): boolean {
   return false;
 }
 
-/** `length` letters and digits with at most one space or dash between two; null when there are fewer, or one more. */
+/** `length` letters and digits, with or without gaps; null when there are fewer, or when they are part of more. */
 function readAccount(text: string, index: number, length: number): string | null {
   let account = '';
   let at = index;
-  for (; account.length < length; at += 1) {
-    const char = text.charAt(at);
-    if (/[A-Za-z0-9]/.test(char)) account += char.toUpperCase();
-    else if (!/[ -]/.test(char) || !/[A-Za-z0-9]/.test(text.charAt(at + 1))) return null;
+  while (account.length < length) {
+    const width = letterOrDigit.test(text.charAt(at)) ? 0 : widthAt(text, at, gap);
+    if (!letterOrDigit.test(text.charAt(at + width))) return null;
+    account += text.charAt(at + width).toUpperCase();
+    at += width + 1;
   }
-  return /[A-Za-z0-9]/.test(text.charAt(at)) ? null : account;
+  const isEnd = !letterOrDigit.test(text.charAt(at)) || (/[0-9]$/.test(account) && widthAt(text, at, nextWord) > 0);
+  return isEnd ? account : null;
+}
+
+/** Of what the sticky pattern matches there; zero when it does not. */
+function widthAt(text: string, at: number, pattern: RegExp): number {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0].length ?? 0;
 }
 
 /** Modulo 97 over the account number, then the country and check digits; A is 10, Z is 35. */

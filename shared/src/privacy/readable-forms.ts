@@ -5,6 +5,7 @@
  * a model, so they hide nothing here. The text as it is stays among the forms, because undoing can also glue: a
  * footnote mark after a number turns into one more digit.
  */
+import { urlPassword, urlUser } from './url-password.ts';
 
 const plain = /^[^\u0080-\uffff\\%]*$/;
 
@@ -18,9 +19,11 @@ export function readableForms(text: string): readonly string[] {
 const escapedUnit = /(?<!\\)\\+u([0-9a-fA-F]{4})/g;
 const escapedBreak = /(?<!\\)\\+[nrtbf]/g;
 const escapedSign = /(?<!\\)\\+(?=["'/])/g;
-const percentAscii = /%([2-7][0-9a-fA-F])/g;
+/** A password in a URL stays as it is: an `@` or a `#` that it holds would end it. */
+const percentAscii = new RegExp(`(?<=://${urlUser}{0,100}):${urlPassword}{1,200}@|%([2-7][0-9a-fA-F])`, 'g');
 
-const fromHex = (_: string, hex: string): string => String.fromCharCode(Number.parseInt(hex, 16));
+const fromHex = (unit: string, hex: string | undefined): string =>
+  hex === undefined ? unit : String.fromCharCode(Number.parseInt(hex, 16));
 
 function unescapeText(text: string): string {
   const unescaped = text.includes('\\')

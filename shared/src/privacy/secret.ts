@@ -72,9 +72,31 @@ const named: readonly RegExp[] = [
   /authorization["'\s:=]{1,8}(?:bearer|basic|token) (?=[A-Za-z._~+/-]{0,40}[0-9])[A-Za-z0-9._~+/-]{20}/i,
 ];
 
-/** `scheme://user:password@host`; a variable, a word or a mark in the password's place is none. */
-const inUrl = /(?<=[a-z0-9]):\/\/[^\s:/@?#"'<>]{0,100}:([^\s/@"'<>]{4,200})@[A-Za-z0-9[]/gi;
-const placeholder = /^(?:[$%{*[]|(?:password|passwd|passw|pass|pwd|secret|x+)$)/i;
+/** `scheme://user:password@host`. The password may hold one `@` that should have been encoded. */
+const inUrl =
+  /(?<=[a-z0-9]):\/\/[^\s:/@?#"'<>]{0,100}:([^\s/@"'<>]{4,200}|[^\s/@"'<>]{0,100}@[^\s/@"'<>,;:?#&]{3,100})@[A-Za-z0-9[]/gi;
+
+/** What stands in the place of a password, from its first to its last character; a real one may begin like it. */
+const placeholders: readonly RegExp[] = [
+  /^(?:password|passwd|passw|pass|pwd|secret|x+|\*+)$/i,
+  // A variable; in small letters only with a word that says what it is: `$ecret1` is none.
+  /^\$(?:[A-Z_][A-Z0-9_]*|(?:[a-z]+_)*(?:password|passwd|pass|pwd|secret|token|key)|[a-z]+(?:Password|Passwd|Pass|Pwd|Secret|Token|Key))$/,
+  /^\$\([A-Za-z_]\w*\)$/,
+  /^(?:[$#]?\{{1,2}[^{}]+\}{1,2})+$/,
+  /^%{1,2}[A-Za-z_]\w*%{1,2}$/,
+  /^%\(\w+\)s$/,
+  /^\[[^[\]]+\]$/,
+  /^<[^<>]+>$/,
+];
+
+/** `https://example.com:8080,…`: the end of a port. */
+const port = /^[0-9]{1,5}[,;?#&|(){}[\]]/;
+
+function isPassword(text: string): boolean {
+  const decoded = text.replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const first = text.replace(/@.*$/s, '');
+  return !port.test(text) && ![first, decoded].some((each) => placeholders.some((form) => form.test(each)));
+}
 
 export function holdsSecret(text: string): boolean {
   return (
@@ -82,7 +104,7 @@ export function holdsSecret(text: string): boolean {
     webToken.test(text) ||
     prefixed.some((form) => matches(text, form, looksRandom)) ||
     named.some((form) => form.test(text)) ||
-    matches(text, inUrl, (password) => !placeholder.test(password))
+    matches(text, inUrl, isPassword)
   );
 }
 

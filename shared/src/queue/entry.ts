@@ -15,7 +15,7 @@ export const entrySchema = z.object({
   /** Estimated tokens, input and output. */
   estimate: z.int(),
   /** The part of them that is output. */
-  output: z.int().catch(0),
+  output: z.int().default(0),
   /** The number the next attempt will have. */
   attempt: z.int(),
   /** Why this entry exists: `submitted`, `backoff`, `rate_limit`, `fallback`, `recovery` … */

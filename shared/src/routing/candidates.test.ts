@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { noRateLimits } from '../config/resolve-limits.ts';
-import { candidates, type JobNeeds, type TargetFacts } from './candidates.ts';
+import { type Candidate, candidates, type JobNeeds, skippedJson, type TargetFacts } from './candidates.ts';
 import { rateLimits } from './limits.ts';
 
 const untilMs = 1_000_001;
@@ -56,7 +56,7 @@ describe('a target is skipped', () => {
       'when the job excludes its provider',
       { needs: { excludeProviders: ['groq', 'openai'] } },
       'excluded',
-      'provider "openai" is excluded by the job',
+      'provider "openai" is excluded',
     ],
     ['when its dialect lacks a capability', { facts: { lacks: ['tools'] } }, 'capability', 'cannot do "tools"'],
     [
@@ -149,4 +149,41 @@ test('each target is judged by its own facts, in the order of the chain', () => 
     'b/1 skipped',
     'a/1 eligible',
   ]);
+});
+
+describe('of a pause and an open breaker, the one that ends last is told', () => {
+  const open = (until: number | null) => ({ breaker: { kind: 'open', untilMs: until } }) as const;
+  test.for<[string, Partial<TargetFacts>, string, number | null]>([
+    ['the breaker', { closed: { why: 'limited', untilMs: 5 }, ...open(9) }, 'breaker', 9],
+    ['the pause', { closed: { why: 'paused', untilMs: 9 }, ...open(5) }, 'paused', 9],
+    ['one without an end', { closed: { why: 'limited', untilMs: 5 }, ...open(null) }, 'breaker', null],
+  ])('%s', ([, change, reason, until]) => {
+    expect(standing({ facts: change })).toMatchObject({ reason, untilMs: until });
+  });
+});
+
+describe('skippedJson', () => {
+  const skipped = (target: string): Candidate => ({
+    ...{ target, kind: 'skipped', reason: 'breaker', detail: 'its breaker is open', untilMs: 5 },
+  });
+
+  test('is nothing where nothing stood against any', () => {
+    expect(skippedJson([])).toBeNull();
+    expect(skippedJson([{ target: 'p/m', kind: 'eligible' }])).toBeNull();
+  });
+
+  test('says what stood against the others', () => {
+    expect(skippedJson([skipped('p/m'), { target: 'q/m', kind: 'eligible' }])).toBe(
+      '[{"target":"p/m","reason":"breaker","detail":"its breaker is open"}]',
+    );
+  });
+
+  test('keeps as many as fit, whole', () => {
+    const found = Array.from({ length: 60 }, (_, n) => skipped(`a-provider/a-model-with-a-long-name-${100 + n}`));
+    const text = skippedJson(found) ?? '';
+    expect(text.length).toBeGreaterThan(3_800);
+    expect(text.length).toBeLessThanOrEqual(4_000);
+    const kept = JSON.parse(text) as { target: string }[];
+    expect(kept.map(({ target }) => target)).toEqual(found.slice(0, kept.length).map(({ target }) => target));
+  });
 });

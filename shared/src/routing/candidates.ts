@@ -80,6 +80,8 @@ const unitWords: Readonly<Record<RateUnit, string>> = {
   output: 'output tokens',
 };
 
+const endOf = ({ untilMs }: Skip): number => untilMs ?? Number.MAX_SAFE_INTEGER;
+
 type Skip = { reason: SkipReason; detail: string; untilMs: number | null };
 const skipped = (reason: SkipReason, detail: string, untilMs: number | null = null): Skip => ({
   reason,
@@ -93,8 +95,7 @@ function skipReason(target: string, needs: JobNeeds, facts: TargetFacts): Skip |
   if (!facts.isEnabled) return skipped('disabled', `provider "${provider}" is disabled`);
   const missingLabel = needs.require.find((label) => !facts.labels.includes(label));
   if (missingLabel !== undefined) return skipped('label', `lacks the label "${missingLabel}"`);
-  if (needs.excludeProviders.includes(provider))
-    return skipped('excluded', `provider "${provider}" is excluded by the job`);
+  if (needs.excludeProviders.includes(provider)) return skipped('excluded', `provider "${provider}" is excluded`);
   const missing = needs.capabilities.find(
     (capability) => facts.lacks.includes(capability) || facts.capabilities?.includes(capability) === false,
   );
@@ -107,6 +108,29 @@ function skipReason(target: string, needs: JobNeeds, facts: TargetFacts): Skip |
     const detail = `about ${amountOf(exceeded.unit, needs.size)} ${unitWords[exceeded.unit]} exceed its limit of ${exceeded.limit} (${exceeded.name})`;
     return skipped('exceeds_limit', detail);
   }
-  if (facts.closed !== null) return skipped(facts.closed.why, closedDetail[facts.closed.why], facts.closed.untilMs);
-  return facts.breaker?.kind === 'open' ? skipped('breaker', 'its breaker is open', facts.breaker.untilMs) : null;
+  const { closed, breaker } = facts;
+  const both = [
+    ...(closed === null ? [] : [skipped(closed.why, closedDetail[closed.why], closed.untilMs)]),
+    ...(breaker?.kind === 'open' ? [skipped('breaker', 'its breaker is open', breaker.untilMs)] : []),
+  ];
+  // What ends last is what it waits for.
+  return both.toSorted((a, b) => endOf(b) - endOf(a))[0] ?? null;
+}
+
+/** What a decision keeps of the targets that were left out: as many as fit, and never half of one. */
+const longestSkippedText = 4_000;
+
+/** What stands against targets, as JSON text; null: nothing. */
+export function skippedJson(found: readonly Candidate[]): string | null {
+  const parts: string[] = [];
+  let length = 2;
+  for (const candidate of found) {
+    if (candidate.kind !== 'skipped') continue;
+    const { target, reason, detail } = candidate;
+    const part = JSON.stringify({ target, reason, detail });
+    if (length + part.length + 1 > longestSkippedText) break;
+    parts.push(part);
+    length += part.length + 1;
+  }
+  return parts.length === 0 ? null : `[${parts.join(',')}]`;
 }

@@ -10,9 +10,8 @@ import {
   type Obstacle,
   type RefusalObstacle,
 } from './decide-without-attempt.ts';
+import { eligible, hourMs, nowMs } from './fixture-decide.ts';
 
-const nowMs = 10_000_000;
-const eligible = (target: string): Candidate => ({ target, kind: 'eligible' });
 const skipped = (target: string, untilMs: number | null = null): Candidate => ({
   target,
   kind: 'skipped',
@@ -34,7 +33,7 @@ const obstacle: Obstacle = {
   candidates: all,
   tried: new Set(),
   nowMs,
-  deadlineAtMs: nowMs + 3_600_000,
+  deadlineAtMs: nowMs + hourMs,
 };
 const fallBackTo = (target: string, delayMs = 0) => ({ kind: 'fall_back', target, delayMs });
 const parkFor = (target: string) => ({ kind: 'park', target });
@@ -74,6 +73,11 @@ describe('a limit', () => {
       { ...nowhere, deadlineAtMs: nowMs + 2_000 },
       waitFor(2_000, 'rate_limit'),
     ],
+    [
+      'is left where it would be waited for in vain, for what comes back in time',
+      { candidates: [eligible('a/1'), skipped('b/1', nowMs + 15_000)], waitMs: hourMs },
+      fallBackTo('b/1', 15_000),
+    ],
   ])('%s', ([, change, expected]) => {
     expect(limited(change)).toEqual(expected);
   });
@@ -92,7 +96,12 @@ describe('a limit', () => {
       { target: 'c/1' },
       fallBackTo('a/1', 3_000),
     ],
-    ['an earlier one after a minute at most', { target: 'c/1', waitMs: 7_200_000 }, fallBackTo('a/1', 60_000)],
+    ['an earlier one after the patience of its class', { target: 'c/1', waitMs: 3_000_000 }, fallBackTo('a/1', 5_000)],
+    [
+      'an earlier one after a minute at most',
+      { target: 'c/1', waitMs: 3_000_000, patienceMs: 100_000 },
+      fallBackTo('a/1', 60_000),
+    ],
     [
       'an earlier one only before the deadline',
       { target: 'c/1', deadlineAtMs: nowMs + 1_000 },
@@ -133,6 +142,18 @@ describe('an open breaker', () => {
       waitFor(700, 'breaker'),
     ],
     ['is never asked again without a pause', nowhere, 0, waitFor(1, 'breaker')],
+    [
+      'is left for a target that comes back sooner',
+      { candidates: [eligible('a/1'), skipped('b/1', nowMs + 15_000)] },
+      60_000,
+      fallBackTo('b/1', 15_000),
+    ],
+    [
+      'is waited for where the others come back later',
+      { candidates: [eligible('a/1'), skipped('b/1', nowMs + 60_000)] },
+      60_000,
+      waitFor(60_000, 'breaker'),
+    ],
   ])('%s', ([, change, waitMs, expected]) => {
     expect(decideBreaker({ ...obstacle, ...change }, waitMs)).toEqual(expected);
   });

@@ -41,10 +41,14 @@ export interface LimitObstacle extends Obstacle {
 
 /** A limit is waited for with the patience of the job's class; a known wait beyond it falls back at once. */
 export function decideLimit(obstacle: LimitObstacle): Turn {
-  const { waitMs, waitedMs, patienceMs, mode } = obstacle;
+  const { waitMs, waitedMs, patienceMs, mode, nowMs, deadlineAtMs } = obstacle;
   const patience = mode === 'immediate' ? 0 : patienceMs;
+  const others = othersOf(obstacle);
   const isOver = patience !== null && waitedMs + waitMs > patience;
-  return (isOver ? moveOn(obstacle, othersOf(obstacle), waitMs) : null) ?? waitHere(obstacle, waitMs, 'rate_limit');
+  const next = isOver ? moveOn(obstacle, others, Math.min(waitMs, patience)) : null;
+  // What would wait here to its end goes where another target comes back in time.
+  const isInVain = nowMs + waitMs >= deadlineAtMs;
+  return next ?? (isInVain ? moveLater(obstacle, others) : null) ?? waitHere(obstacle, waitMs, 'rate_limit');
 }
 
 /** An open breaker moves a job on at once; where there is nowhere to go, it waits. @param waitMs null: nobody knows */
@@ -52,7 +56,7 @@ export function decideBreaker(obstacle: Obstacle, waitMs: number | null): Turn {
   const here = obstacle.candidates.find(({ target }) => target === obstacle.target);
   const isShutByHand = here?.kind === 'skipped' && here.reason === 'breaker' && here.untilMs === null;
   const hereMs = waitMs ?? (isShutByHand ? shutWaitMs : unknownWaitMs);
-  return moveOn(obstacle) ?? waitHere(obstacle, hereMs, 'breaker');
+  return moveOn(obstacle) ?? moveLater(obstacle, othersOf(obstacle), hereMs) ?? waitHere(obstacle, hereMs, 'breaker');
 }
 const unknownWaitMs = 1_000;
 /** Somebody has shut it without an end: told when that changes, and looked at again now and then. */
@@ -113,23 +117,29 @@ const longestRoundMs = 60_000;
 
 const isEligible = ({ kind }: Candidate): boolean => kind === 'eligible';
 
-/** null: no other target is eligible. @param hereMs how long the present one would be waited for: as long is the way back */
-function moveOn(obstacle: Obstacle, { after, before } = othersOf(obstacle), hereMs = roundMs): Turn | null {
+/** null: no other target is eligible. @param backMs how long the way back takes, where one has turned the job away before */
+function moveOn(obstacle: Obstacle, { after, before } = othersOf(obstacle), backMs = roundMs): Turn | null {
   const next = after.find(isEligible);
   if (next !== undefined) return moveTo(next.target, 0, obstacle);
   const again = before.find(isEligible);
   return again === undefined
     ? null
-    : moveTo(again.target, Math.min(longestRoundMs, Math.max(roundMs, hereMs)), obstacle);
+    : moveTo(again.target, Math.min(longestRoundMs, Math.max(roundMs, backMs)), obstacle);
 }
 
-/** To the target that comes back first; null: none does before the deadline. */
-function moveLater(obstacle: Obstacle, { after, before } = othersOf(obstacle)): Turn | null {
+/** To the target that comes back first; null: none does before the deadline, or sooner than the present one. */
+function moveLater(
+  obstacle: Obstacle,
+  { after, before } = othersOf(obstacle),
+  hereMs = Number.POSITIVE_INFINITY,
+): Turn | null {
   const returning = [...after, ...before].flatMap((candidate) =>
     returnsAtMs(candidate, obstacle.nowMs).map((untilMs) => ({ target: candidate.target, untilMs })),
   );
   const first = returning.toSorted((a, b) => a.untilMs - b.untilMs)[0];
-  return first ? moveTo(first.target, Math.max(roundMs, first.untilMs - obstacle.nowMs), obstacle) : null;
+  if (!first) return null;
+  const delayMs = Math.max(roundMs, first.untilMs - obstacle.nowMs);
+  return delayMs < hereMs ? moveTo(first.target, delayMs, obstacle) : null;
 }
 
 /** When a skipped target may be eligible again; a breaker that was opened by hand may be closed at any time. */

@@ -2,18 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Failure, FailureKind } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
-import { type DecideInput, type DecidePolicy, decide } from './decide.ts';
-
-const nowMs = 10_000_000;
-const policy: DecidePolicy = {
-  mode: 'graceful',
-  sameTargetRetries: 3,
-  maxAttempts: 10,
-  onLimitMs: 60_000,
-  backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'none' },
-  on: {},
-};
-const eligible = (target: string): Candidate => ({ target, kind: 'eligible' });
+import { type DecideInput, decide } from './decide.ts';
+import { eligible, hourMs, nowMs, policy } from './fixture-decide.ts';
 
 type Change = Partial<Omit<DecideInput, 'failure'>> & { readonly failure?: Partial<Failure> };
 const decided = (kind: FailureKind, { failure, ...more }: Change = {}) =>
@@ -24,7 +14,7 @@ const decided = (kind: FailureKind, { failure, ...more }: Change = {}) =>
     candidates: [eligible('a/1'), eligible('b/1')],
     history: [],
     nowMs,
-    deadlineAtMs: nowMs + 3_600_000,
+    deadlineAtMs: nowMs + hourMs,
     random: 0,
     isOpenElsewhere: false,
     retryInMs: 0,

@@ -4,17 +4,9 @@ import type { AttemptRecord } from '../domain/attempt.ts';
 import { type FailureAction, type FailureKind, failureKinds } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
 import { type DecideInput, type DecidePolicy, decide } from './decide.ts';
+import { eligible, hourMs, nowMs, policy } from './fixture-decide.ts';
 
-const nowMs = 10_000_000;
-const policy: DecidePolicy = {
-  mode: 'graceful',
-  sameTargetRetries: 3,
-  maxAttempts: 10,
-  onLimitMs: 60_000,
-  backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'none' },
-  on: {},
-};
-const open: readonly Candidate[] = ['a/1', 'b/1'].map((target) => ({ target, kind: 'eligible' }));
+const open: readonly Candidate[] = ['a/1', 'b/1'].map(eligible);
 const skipped: Candidate = { target: 'a/1', kind: 'skipped', reason: 'disabled', detail: 'off', untilMs: null };
 const failedTimes = (n: number, failure: FailureKind = 'auth', target = 'a/1'): AttemptRecord[] =>
   Array.from({ length: n }, (_, index) => ({
@@ -30,7 +22,7 @@ const decided = (kind: FailureKind, { policy: changed, ...more }: Change = {}) =
     candidates: open,
     history: [],
     nowMs,
-    deadlineAtMs: nowMs + 3_600_000,
+    deadlineAtMs: nowMs + hourMs,
     random: 0,
     isOpenElsewhere: true,
     retryInMs: 0,

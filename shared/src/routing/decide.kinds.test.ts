@@ -3,16 +3,7 @@ import { expect, test } from 'vitest';
 import type { AttemptRecord } from '../domain/attempt.ts';
 import { type FailureKind, failureKinds } from '../domain/failure.ts';
 import { type DecidePolicy, type Decision, decide } from './decide.ts';
-
-const nowMs = 10_000_000;
-const policy: DecidePolicy = {
-  mode: 'graceful',
-  sameTargetRetries: 3,
-  maxAttempts: 10,
-  onLimitMs: 60_000,
-  backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'none' },
-  on: {},
-};
+import { eligible, hourMs, nowMs, policy } from './fixture-decide.ts';
 
 function decideAfter(kind: FailureKind, mode: DecidePolicy['mode'], failedBefore: number): Decision {
   const earlier: AttemptRecord = {
@@ -27,13 +18,10 @@ function decideAfter(kind: FailureKind, mode: DecidePolicy['mode'], failedBefore
     failure: { kind, message: 'a message', httpStatus: null, retryAfterMs: null },
     target: 'a/1',
     policy: { ...policy, mode },
-    candidates: [
-      { target: 'a/1', kind: 'eligible' },
-      { target: 'b/1', kind: 'eligible' },
-    ],
+    candidates: [eligible('a/1'), eligible('b/1')],
     history: Array.from({ length: failedBefore }, (_, index) => ({ ...earlier, n: index + 1 })),
     nowMs,
-    deadlineAtMs: nowMs + 86_400_000,
+    deadlineAtMs: nowMs + 24 * hourMs,
     random: 0,
     isOpenElsewhere: false,
     retryInMs: 0,

@@ -7,18 +7,8 @@ import type { AttemptRecord } from '../domain/attempt.ts';
 import type { Failure, FailureKind } from '../domain/failure.ts';
 import type { Candidate, SkipReason } from './candidates.ts';
 import { comesBackAtMs, type DecideInput, type DecidePolicy, type Decision, decide } from './decide.ts';
+import { eligible, hourMs, nowMs, policy } from './fixture-decide.ts';
 
-const nowMs = 10_000_000;
-const hourMs = 3_600_000;
-const policy: DecidePolicy = {
-  mode: 'graceful',
-  sameTargetRetries: 3,
-  maxAttempts: 10,
-  onLimitMs: 60_000,
-  backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'none' },
-  on: {},
-};
-const eligible = (target: string): Candidate => ({ target, kind: 'eligible' });
 const skipped = (target: string, untilMs: number | null, reason: SkipReason = 'breaker'): Candidate => ({
   ...{ target, kind: 'skipped', reason, detail: 'a detail', untilMs },
 });
@@ -226,4 +216,49 @@ describe('in manual mode', () => {
       retryIn(0, 'rate_limit'),
     ],
   ]);
+});
+
+describe('what leaves the retries of a target whole', () => {
+  const dead = (n: number) => Array.from({ length: n }, () => failed('a/1', 'auth', nowMs - 1));
+  decisions([
+    ['credentials that were refused before one served', { history: dead(3), candidates: onlyA }, retryIn(8_000)],
+    [
+      'they use up their own where a chain retries them',
+      { kind: 'auth', history: dead(3), policy: { on: { auth: 'retry' } } },
+      fallBackTo('b/1', 1_000),
+    ],
+  ]);
+});
+
+describe('a limit of which the provider says that asking again is of no use', () => {
+  const final = { kind: 'rate_limit', failure: { isFinalHere: true } } as const;
+  decisions([
+    ['is left', final, fallBackTo('b/1', 0)],
+    ['ends the job where there is nowhere else', { ...final, candidates: onlyA }, usedUp],
+    [
+      'is waited for where it named a time',
+      { kind: 'rate_limit', failure: { isFinalHere: true, retryAfterMs: 7_000 }, candidates: onlyA },
+      waitFor('a/1', 7_000),
+    ],
+  ]);
+  test('is not gone back to in this run', () => {
+    const input = inputOf(final);
+    expect(comesBackAtMs(input, decide(input))).toBe(nowMs + hourMs);
+  });
+});
+
+describe('a limit of a whole account', () => {
+  const held = { kind: 'rate_limit', failure: { scope: 'credential' } } as const;
+  test('lasts as long for the job that met it as for those that did not', () => {
+    const input = inputOf({ ...held, candidates: [skipped('a/1', nowMs + 60_000, 'paused')] });
+    const decision = decide(input);
+    expect(decision).toEqual(waitFor('a/1', 60_000));
+    expect(comesBackAtMs(input, decision)).toBe(nowMs + 60_000);
+  });
+});
+
+test('immediate mode does not wait, whatever the dice say', () => {
+  const backoff = { initialMs: 1, factor: 1, maxMs: 1, jitter: 'full' } as const;
+  const input = inputOf({ kind: 'rate_limit', policy: { mode: 'immediate', backoff } });
+  expect(decide(input)).toEqual(fallBackTo('b/1', 0));
 });

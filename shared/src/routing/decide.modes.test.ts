@@ -4,32 +4,23 @@
  */
 import { describe, expect, test } from 'vitest';
 import { type FailureKind, failureKinds } from '../domain/failure.ts';
-import { type DecidePolicy, type Decision, decide } from './decide.ts';
+import { type Decision, decide } from './decide.ts';
+import { eligible, nowMs, policy } from './fixture-decide.ts';
 
 const modes = ['graceful', 'immediate', 'manual'] as const;
 const classes = ['interactive', 'normal', 'bulk'] as const;
 type Mode = (typeof modes)[number];
 type Class = (typeof classes)[number];
 
-const nowMs = 10_000_000;
 const patienceMs: Record<Class, number | null> = { interactive: 5_000, normal: 60_000, bulk: null };
 const deadlineMs: Record<Class, number> = { interactive: 600_000, normal: 86_400_000, bulk: 604_800_000 };
-const policy: Omit<DecidePolicy, 'mode' | 'onLimitMs'> = {
-  sameTargetRetries: 3,
-  maxAttempts: 10,
-  backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'none' },
-  on: {},
-};
 
 const decideFirst = (kind: FailureKind, mode: Mode, of: Class): Decision =>
   decide({
     failure: { kind, message: 'a message', httpStatus: null, retryAfterMs: 10_000 },
     target: 'a/1',
     policy: { ...policy, mode, onLimitMs: patienceMs[of] },
-    candidates: [
-      { target: 'a/1', kind: 'eligible' },
-      { target: 'b/1', kind: 'eligible' },
-    ],
+    candidates: [eligible('a/1'), eligible('b/1')],
     history: [],
     nowMs,
     deadlineAtMs: nowMs + deadlineMs[of],

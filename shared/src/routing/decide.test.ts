@@ -3,18 +3,9 @@ import type { AttemptRecord } from '../domain/attempt.ts';
 import type { Failure, FailureKind } from '../domain/failure.ts';
 import type { Candidate } from './candidates.ts';
 import { type DecideInput, type DecidePolicy, decide, isExhausted } from './decide.ts';
+import { policy as diceless, eligible, hourMs, nowMs } from './fixture-decide.ts';
 
-const nowMs = 10_000_000;
-const hourMs = 3_600_000;
-const policy: DecidePolicy = {
-  mode: 'graceful',
-  sameTargetRetries: 3,
-  maxAttempts: 10,
-  onLimitMs: 60_000,
-  backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 'full' },
-  on: {},
-};
-const eligible = (target: string): Candidate => ({ target, kind: 'eligible' });
+const policy: DecidePolicy = { ...diceless, backoff: { ...diceless.backoff, jitter: 'full' } };
 const skipped = (target: string, untilMs: number | null = null): Candidate => ({
   target,
   kind: 'skipped',

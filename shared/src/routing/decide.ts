@@ -80,15 +80,18 @@ export function decide(input: DecideInput): Decision {
  * is known whether it was left for what ends by itself.
  */
 export function comesBackAtMs(input: DecideInput, decision: Decision): number | null {
-  const { failure, nowMs, retryInMs } = input;
+  const { failure, nowMs, retryInMs, deadlineAtMs } = input;
   const rule = failureRule(failure.kind);
-  const pause = pauseOf(failure);
   const isLeft = hasRetriesLeft(input, rule);
-  if (!rule.waiting && rule.pause === null && !isLeft) return null;
+  if (!endsByItself(failure, rule) && !isLeft) return rule.waiting ? deadlineAtMs : null;
   const delayMs = decision.kind === 'retry' ? decision.delayMs : isLeft ? retryInMs : 0;
   // The provider's own time wins over ours, also when it is sooner.
-  return nowMs + Math.max(failure.retryAfterMs ?? pause?.ms ?? 0, delayMs);
+  return nowMs + Math.max(failure.retryAfterMs ?? pauseOf(failure)?.ms ?? 0, delayMs);
 }
+
+/** A limit ends, a pause too; but not a limit of which the provider says that asking again is of no use, and no time. */
+const endsByItself = ({ isFinalHere, retryAfterMs }: Failure, { waiting, pause }: FailureRule): boolean =>
+  pause !== null || (waiting && !(isFinalHere === true && retryAfterMs === null));
 
 const actionOf = ({ action, policy, failure }: DecideInput, rule: FailureRule): FailureAction =>
   action ?? policy.on[failure.kind] ?? rule.action;
@@ -98,7 +101,7 @@ const isRetried = (input: DecideInput, rule: FailureRule): boolean =>
 
 /** Kinds that say no more than that this credential, or its account, may not call now. */
 const ofCredential: ReadonlySet<FailureKind> = new Set(['rate_limit', 'quota_period', 'billing', 'auth', 'permission']);
-/** More credentials than a provider can have configured. */
+/** Calls that failed there in this run: with more of them it is asked after our backoff, whatever credential is open. */
 const mostSwitches = 32;
 
 /** Another credential of the same target is tried at once: the model is there, only this credential was refused. */
@@ -152,10 +155,11 @@ function decideRetry(input: DecideInput, rule: FailureRule): Decision | null {
 function hasRetriesLeft(input: DecideInput, rule: FailureRule): boolean {
   const { failure, target, policy, history } = input;
   if (rule.waiting || policy.mode === 'immediate' || !isRetried(input, rule)) return false;
-  // Waiting is not failing: a limit met on this target leaves its retries whole.
-  const failed = failedOn(history, target).filter((attempt) => !isWaiting(attempt));
+  const failed = failedOn(history, target);
   const alike = failed.filter((attempt) => attempt.failure === failure.kind).length;
-  return failed.length < policy.sameTargetRetries && alike < (rule.retries ?? policy.sameTargetRetries);
+  // A limit met on this target, or a credential that was refused, leaves its retries whole.
+  const used = failed.filter((attempt) => countsAsAttempt(attempt) || attempt.failure === failure.kind).length;
+  return used < policy.sameTargetRetries && alike < (rule.retries ?? policy.sameTargetRetries);
 }
 
 /** A limit that is told already closes the target to others: for the job that met it, it is what it waits for. */
@@ -167,10 +171,9 @@ function isClosedHere({ candidates, target }: DecideInput, rule: FailureRule): b
 /** A limit or a loading model: wait here while patience lasts, or while there is nowhere else to go. */
 function decideWaiting(input: DecideInput, rule: FailureRule, delayMs: number): Decision | null {
   const { failure, target, policy, history, nowMs, deadlineAtMs } = input;
-  const patienceMs =
-    policy.mode === 'immediate' ? 0 : failure.kind === 'model_loading' ? loadingPatienceMs : policy.onLimitMs;
+  const patienceMs = failure.kind === 'model_loading' ? loadingPatienceMs : policy.onLimitMs;
   const waitedMs = nowMs - waitingSince(history, target, nowMs);
-  const isOverPatience = patienceMs !== null && waitedMs + delayMs > patienceMs;
+  const isOverPatience = policy.mode === 'immediate' || (patienceMs !== null && waitedMs + delayMs > patienceMs);
   const isOverDeadline = nowMs + delayMs >= deadlineAtMs;
   if ((isOverPatience || isOverDeadline) && firstEligible(input) !== null) return null;
   if (isOverDeadline) return recoveryInTime(input, rule) === null ? { kind: 'fail', error: 'expired' } : null;
@@ -263,8 +266,8 @@ function recoveryInTime(input: DecideInput, rule: FailureRule): { target: string
 function currentEndsAtMs(input: DecideInput, rule: FailureRule): number | null {
   const { failure, nowMs, retryInMs } = input;
   const isLeft = hasRetriesLeft(input, rule);
-  if (!rule.waiting && rule.pause === null && !isLeft) return null;
-  const pauseMs = failure.retryAfterMs === null ? (rule.pause?.ms ?? 0) : 0;
+  if (!endsByItself(failure, rule) && !isLeft) return null;
+  const pauseMs = failure.retryAfterMs === null ? (pauseOf(failure)?.ms ?? 0) : 0;
   return nowMs + Math.max(retryDelayMs(input), pauseMs, isLeft ? retryInMs : 0);
 }
 

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { chatRequestSchema } from '../chat/request.ts';
+import { assumedOutputTokens } from '../chat/tokens.ts';
 import { embeddingsRequestSchema } from '../embeddings/request.ts';
-import { assumedOutputTokens, requestNeeds, storedBody } from './request-needs.ts';
+import { requestNeeds, storedBody } from './request-needs.ts';
 
 const chat = (change: object = {}) =>
   chatRequestSchema.parse({ model: 'default', messages: [{ role: 'user', content: 'hello' }], ...change });

@@ -1,7 +1,7 @@
 /** What a request asks of a target, whichever endpoint it is for. */
 import { type Capability, requiredCapabilities } from '../chat/capabilities.ts';
 import { type ChatMessage, type ChatRequest, outputLimitOf } from '../chat/request.ts';
-import { estimateInputTokens } from '../chat/tokens.ts';
+import { assumedOutputTokens, estimateInputTokens } from '../chat/tokens.ts';
 import { type EmbeddingsRequest, estimateEmbeddingTokens, inputsOf } from '../embeddings/request.ts';
 
 /** A job's request with the endpoint it is for. */
@@ -24,9 +24,6 @@ export interface RequestNeeds {
   /** What must fit into a context window at once: the input, and the bound of one choice. */
   readonly windowTokens: number;
 }
-
-/** What an answer without a bound is taken to have. */
-export const assumedOutputTokens = 1_000;
 
 export function requestNeeds(body: JobBody): RequestNeeds {
   return body.endpoint === '/v1/embeddings' ? embeddingNeeds(body.request) : chatNeeds(body.request);

@@ -7,11 +7,12 @@ import { sql } from 'kysely';
 import { cleanText } from '../domain/clean-text.ts';
 import { newId } from '../domain/ids.ts';
 import { stepPayload } from '../domain/webhook-payload.ts';
+import { audit } from './audit.ts';
 import type { Database, Trx } from './database.ts';
-import { audit } from './decisions.ts';
 import { insertDeliveries } from './deliveries.ts';
-import type { Ended } from './job-end.ts';
+import { type Ended, endOf } from './job-end.ts';
 import type { JobRow } from './jobs.ts';
+import { nothingAwaited } from './waiting.ts';
 
 export interface Verdict {
   readonly tenantId: string;
@@ -35,7 +36,6 @@ export function approveJob(database: Database, verdict: Verdict, at: Date): Prom
         claimed_by: null,
         available_at: sql<Date>`clock_timestamp()`,
         dispatched_at: null,
-        limited_since: null,
         ...nothingAwaited,
       })
       .where('id', '=', verdict.id)
@@ -60,13 +60,9 @@ export function refuseJob(database: Database, verdict: Verdict, reason: string |
     const job = await trx
       .updateTable('waybill.jobs')
       .set({
-        status: 'failed',
-        seq: sql<number>`seq + 1`,
-        finished_at: sql<Date>`clock_timestamp()`,
-        dispatched_at: null,
+        ...endOf('failed'),
         error_kind: 'refused_approval',
         error_message: cleanText(`going on to ${asked.target} was refused${because}`, 500),
-        ...nothingAwaited,
       })
       .where('id', '=', verdict.id)
       .returningAll()
@@ -76,8 +72,6 @@ export function refuseJob(database: Database, verdict: Verdict, reason: string |
     return { job, deliveryId: await insertDeliveries(trx, job) };
   });
 }
-
-const nothingAwaited = { waiting_reason: null, waiting_since: null, waiting_until: null };
 
 interface Asked {
   readonly target: string;

@@ -7,6 +7,7 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
+import { limitedSince } from './waiting.ts';
 
 /** The jobs of one tenant and class, for one target. */
 export interface BacklogGroup {
@@ -188,7 +189,7 @@ export async function holdJob(
       waiting_reason: reason,
       waiting_since: sql<Date>`coalesce(waiting_since, now())`,
       waiting_until: new Date(untilMs),
-      ...(reason === 'rate_limit' ? { limited_since: sql<Date>`coalesce(limited_since, clock_timestamp())` } : {}),
+      ...limitedSince(reason),
     })
     .where('id', '=', id)
     .where('seq', '=', seq)

@@ -1,7 +1,9 @@
 /** How the budgets stand that a job counts for, by the same functions as its claim. Reads only: nothing is reserved. */
-import type { BudgetRule, TokenPrice } from '../routing/budgets.ts';
+
+import type { CallPrices } from '../pricing/call-prices.ts';
+import type { BudgetRule } from '../routing/budgets.ts';
 import { budgetSubjects } from '../routing/budgets.ts';
-import { budgetsJson, type ClaimPrices } from './claim.ts';
+import { budgetsJson, pricesJson } from './claim.ts';
 import type { Database } from './database.ts';
 
 /** What budgets know of a job, stored or not. */
@@ -60,7 +62,7 @@ const statement = `
 export async function readBudgetStandings(
   { pool }: Database,
   asker: BudgetAsker,
-  targets: readonly { readonly target: string; readonly prices: ClaimPrices | null }[],
+  targets: readonly { readonly target: string; readonly prices: CallPrices | null }[],
   rules: readonly BudgetRule[],
 ): Promise<BudgetStanding[]> {
   if (rules.length === 0 || targets.length === 0) return [];
@@ -90,17 +92,6 @@ export async function readBudgetStandings(
     amountNano: row.amount === null ? null : BigInt(row.amount),
   }));
 }
-
-/** As the functions of the claim read them. */
-const pricesJson = ({ expected, largest, dearest, maxOutputTokens }: ClaimPrices) => ({
-  expected: pairOf(expected),
-  largest: pairOf(largest),
-  dearest: pairOf(dearest),
-  maxOutput: maxOutputTokens,
-});
-
-const pairOf = (price: TokenPrice | null) =>
-  price === null ? null : [`${price.inputPerMillion}`, `${price.outputPerMillion}`];
 
 /** As the claim would find it now. */
 export function standingWord({

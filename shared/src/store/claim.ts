@@ -2,10 +2,12 @@
 import { z } from 'zod';
 import { attemptStatuses } from '../domain/attempt.ts';
 import { type FailureKind, failureKinds } from '../domain/failure.ts';
+import type { CallPrices } from '../pricing/call-prices.ts';
 import { type BudgetRule, budgetSubjects, type TokenPrice } from '../routing/budgets.ts';
 import { type Refusal, refusals } from '../routing/decide-without-attempt.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database } from './database.ts';
+import { isOfServer } from './faults.ts';
 import type { JobRow } from './jobs.ts';
 
 export interface ClaimRequest {
@@ -17,24 +19,12 @@ export interface ClaimRequest {
   readonly labels: readonly string[];
   /** Labels that the configuration requires of every target. */
   readonly require: readonly string[];
-  readonly prices: ClaimPrices;
+  readonly prices: CallPrices;
   readonly credential: string | null;
   /** The permit's token, and the epoch it was taken in. */
   readonly permit: string;
   readonly place: string;
   readonly epoch: string;
-}
-
-/** What a call at the target may cost, for budgets. */
-export interface ClaimPrices {
-  /** null: nobody knows. */
-  readonly expected: TokenPrice | null;
-  /** No usage of its tokens costs more; null: nobody knows. */
-  readonly largest: TokenPrice | null;
-  /** Of what is known, for a model that is not. */
-  readonly dearest: TokenPrice;
-  /** Of an answer whose request has no bound; null: unknown. */
-  readonly maxOutputTokens: number | null;
 }
 
 const historySchema = z.array(
@@ -112,7 +102,8 @@ export function createClaimer(
   database: Database,
   budgets: () => readonly BudgetRule[],
 ): (request: ClaimRequest) => Promise<Claim> {
-  const options = { maxItems: maxClaims, maxInFlight: maxStatements };
+  const mayBeOfItem = (error: unknown) => !isOfServer(error);
+  const options = { maxItems: maxClaims, maxInFlight: maxStatements, mayBeOfItem };
   return collectTick((requests) => claimJobs(database, requests, budgets()), options);
 }
 
@@ -165,7 +156,7 @@ function toClaim(row: Row | undefined): Claim {
 }
 
 /** As SQL reads them: nano-USD per million tokens, of input and output. */
-const pricesJson = ({ expected, largest, dearest, maxOutputTokens }: ClaimPrices) => ({
+export const pricesJson = ({ expected, largest, dearest, maxOutputTokens }: CallPrices) => ({
   expected: pairOf(expected),
   largest: pairOf(largest),
   dearest: pairOf(dearest),

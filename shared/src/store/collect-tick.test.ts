@@ -40,6 +40,20 @@ test('one bad item fails alone', async () => {
   expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
+test('what no item is at fault for fails for all at once', async () => {
+  const sizes: number[] = [];
+  const slow = collectTick(
+    async (items: readonly number[]) => {
+      sizes.push(items.length);
+      throw new Error('took too long');
+    },
+    { maxItems: 10, mayBeOfItem: (error) => !(error instanceof Error && error.message === 'took too long') },
+  );
+  const results = await Promise.allSettled([slow(1), slow(2), slow(3)]);
+  expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected']);
+  expect(sizes).toEqual([3]);
+});
+
 test('what comes while statements are on their way gathers into the next one', async () => {
   const groups: (readonly number[])[] = [];
   const gates: (() => void)[] = [];

@@ -2,18 +2,21 @@
  * Group commit: calls that are made while others are on their way go out as one statement.
  *
  * A hundred submits that arrive together cost one INSERT, and while it runs the next hundred gather. An item whose
- * statement fails together with others is tried again alone, so that one bad item fails only itself.
+ * statement fails together with others is tried again alone, so that one bad item fails only itself; but not where the
+ * fault is no item's, as when a statement waited too long: a hundred more of them would wait behind one another.
  */
 
 export interface CollectOptions {
   readonly maxItems: number;
   /** Statements on their way at once; what comes meanwhile gathers. */
   readonly maxInFlight?: number;
+  /** Whether an item may be at fault, so that each is tried alone; unless it says otherwise, one always may. */
+  readonly mayBeOfItem?: (error: unknown) => boolean;
 }
 
 export function collectTick<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { maxItems, maxInFlight = Number.POSITIVE_INFINITY }: CollectOptions,
+  { maxItems, maxInFlight = Number.POSITIVE_INFINITY, mayBeOfItem = () => true }: CollectOptions,
 ): (item: Item) => Promise<Result> {
   type Waiting = { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void };
   let waiting: Waiting[] = [];
@@ -40,8 +43,8 @@ export function collectTick<Item, Result>(
       const results = await run(group.map((each) => each.item));
       for (const [index, each] of group.entries()) each.resolve(results[index] as Result);
     } catch (error) {
-      if (group.length === 1) return group[0]?.reject(error);
-      for (const each of group) await runGroup([each]);
+      if (group.length > 1 && mayBeOfItem(error)) for (const each of group) await runGroup([each]);
+      else for (const each of group) each.reject(error);
     }
   };
   return (item) =>

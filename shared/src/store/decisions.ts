@@ -81,32 +81,3 @@ export async function tellStep(
     payload,
   ]);
 }
-
-export interface AuditEntry {
-  /** Who did it: an API key's id, or `waybill`. */
-  readonly actor: string;
-  readonly action: string;
-  readonly tenantId: string | null;
-  readonly jobId: string | null;
-  /** Kinds and names only, never contents. */
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
-export async function audit(
-  { kysely }: { readonly kysely: Database['kysely'] },
-  entries: readonly AuditEntry[],
-): Promise<void> {
-  if (entries.length === 0) return;
-  await kysely
-    .insertInto('waybill.audit')
-    .values(
-      entries.map(({ actor, action, tenantId, jobId, detail }) => ({
-        actor,
-        action,
-        tenant_id: tenantId,
-        job_id: jobId,
-        detail: cleanText(JSON.stringify(detail), 4_000),
-      })),
-    )
-    .execute();
-}

@@ -82,12 +82,16 @@ export async function spentLately(
   sinceMs: number,
   slotMs: number,
 ): Promise<SpentRow[]> {
-  const { rows } = await sql<SpentRow>`
+  return database.transaction(async (trx) => {
+    // A day of a large house is many rows, and until they are counted the provider is shut.
+    await sql`set local statement_timeout = '2min'`.execute(trx);
+    const { rows } = await sql<SpentRow>`
     select target, split_part(coalesce(place, 'default'), '@', 1) as account,
       floor(extract(epoch from started_at) * 1000 / ${slotMs}::float8)::float8 as slot, count(*)::float8 as requests,
       coalesce(sum(input_tokens), 0)::float8 as input_tokens, coalesce(sum(output_tokens), 0)::float8 as output_tokens
     from waybill.attempts
     where started_at > clock_timestamp() - ${sinceMs} * interval '1 millisecond' and split_part(target, '/', 1) = ${provider}
-    group by 1, 2, 3`.execute(database.kysely);
-  return rows;
+    group by 1, 2, 3`.execute(trx);
+    return rows;
+  });
 }

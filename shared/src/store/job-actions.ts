@@ -9,8 +9,10 @@ import { sql } from 'kysely';
 import type { DecisionKind } from '../domain/job.ts';
 import type { Database, Trx } from './database.ts';
 import { insertDeliveries } from './deliveries.ts';
+import { endOf } from './job-end.ts';
 import { type ActionScope, fitsSelection, stillFitting } from './job-selection.ts';
 import type { JobRow } from './jobs.ts';
+import { nothingAwaited } from './waiting.ts';
 
 export const jobActions = ['cancel', 'retry', 'pause', 'resume'] as const;
 export type JobAction = (typeof jobActions)[number];
@@ -92,9 +94,7 @@ export async function actOnPage(
   const skip = (reason: string, n = 1) => void skipped.set(reason, (skipped.get(reason) ?? 0) + n);
   let wanted = [...ids];
   for (let tries = 1; wanted.length > 0; tries += 1) {
-    const now = await database
-      .transaction((trx) => actOnFree(trx, scope, change.kind, routes, wanted))
-      .catch(nothingIfDeadlocked);
+    const now = await database.transaction((trx) => actOnFree(trx, scope, change.kind, routes, wanted));
     changed.push(...now.changed);
     for (const reason of now.reasons) skip(reason);
     const missed = wanted.filter((id) => !now.seen.has(id));
@@ -142,12 +142,6 @@ interface Acted {
   readonly changed: readonly ChangedJob[];
   /** Why the others stay as they are. */
   readonly reasons: readonly string[];
-}
-
-/** The end of a turn of a conversation locks it after the job, a claim before: the database ends one of the two. */
-function nothingIfDeadlocked(error: unknown): Acted {
-  if ((error as { code?: unknown } | null)?.code !== '40P01') throw error;
-  return { seen: new Set(), changed: [], reasons: [] };
 }
 
 async function actOnFree(
@@ -200,7 +194,6 @@ async function apply(trx: Trx, action: JobAction, rows: readonly JobRow[], route
   return changed;
 }
 
-const nothingAwaited = { waiting_reason: null, waiting_since: null, waiting_until: null, limited_since: null };
 /** Never `infinity`, which the driver reads as a number. */
 const notBeforeResumed = new Date('9999-01-01T00:00:00Z');
 
@@ -209,12 +202,9 @@ function changeRows(trx: Trx, action: JobAction, rows: readonly JobRow[], routes
   if (action === 'retry') return startRuns(trx, rows, routes);
   const changes = {
     cancel: {
-      status: 'cancelled' as const,
-      finished_at: sql<Date>`clock_timestamp()`,
-      paused_at: null,
+      ...endOf('cancelled'),
       error_kind: 'cancelled',
       error_message: 'cancelled on request',
-      ...nothingAwaited,
     },
     pause: {
       paused_at: sql<Date>`clock_timestamp()`,

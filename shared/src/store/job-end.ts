@@ -1,5 +1,5 @@
 /**
- * The end of a job that no attempt brings about: cancelled, expired, or failed without a call. And its new start.
+ * The end of a job that no attempt brings about: cancelled, expired, or failed without a call.
  *
  * Each is one conditional UPDATE that raises `seq`, so that an old entry can never act; the webhook row is written
  * in the same transaction, so that what happened is told if and only if it happened.
@@ -9,6 +9,7 @@ import type { FailureKind, FinalKind } from '../domain/failure.ts';
 import type { Database, Trx } from './database.ts';
 import { insertDeliveries } from './deliveries.ts';
 import type { JobRow } from './jobs.ts';
+import { nothingAwaited } from './waiting.ts';
 
 export interface Ended {
   readonly job: JobRow;
@@ -81,74 +82,13 @@ export function failQueuedJob(
   });
 }
 
-/** A new run of a failed, cancelled or expired job, with a fresh deadline; null when it is none of those. */
-export async function retryJob(
-  database: Database,
-  tenantId: string,
-  id: string,
-  next: { target: string; provider: string; targets: readonly string[]; configVersion: string },
-): Promise<JobRow | null> {
-  const job = await database.kysely
-    // What the last run carried is not this one's.
-    .with('cleared', (db) =>
-      db
-        .updateTable('waybill.payloads')
-        .set({ carried: null })
-        .where('carried', 'is not', null)
-        .where('job_id', 'in', (query) =>
-          query
-            .selectFrom('waybill.jobs')
-            .select('waybill.jobs.id')
-            .where('waybill.jobs.id', '=', id)
-            .where('waybill.jobs.tenant_id', '=', tenantId)
-            .where('waybill.jobs.status', 'in', [...retryable]),
-        ),
-    )
-    .updateTable('waybill.jobs')
-    .set({
-      status: 'queued',
-      run: sql`run + 1`,
-      seq: sql`seq + 1`,
-      target: next.target,
-      provider: next.provider,
-      targets: [...next.targets],
-      config_version: next.configVersion,
-      precedence: 1,
-      queued_at: sql`now()`,
-      run_at: null,
-      available_at: sql`now()`,
-      deadline_at: sql`now() + expires_in_ms * interval '1 millisecond'`,
-      dispatched_at: null,
-      limited_since: null,
-      paused_at: null,
-      is_last_resort: false,
-      started_at: null,
-      finished_at: null,
-      claimed_by: null,
-      error_kind: null,
-      error_message: null,
-      waiting_reason: null,
-      waiting_since: null,
-      waiting_until: null,
-    })
-    .where('id', '=', id)
-    .where('tenant_id', '=', tenantId)
-    .where('status', 'in', [...retryable])
-    .returningAll()
-    .executeTakeFirst();
-  return job ?? null;
-}
-
-const retryable = ['failed', 'cancelled', 'expired'] as const;
-
-const endOf = (status: 'cancelled' | 'expired' | 'failed') => ({
+export const endOf = (status: 'cancelled' | 'expired' | 'failed') => ({
   status,
   seq: sql<number>`seq + 1`,
   finished_at: sql<Date>`clock_timestamp()`,
   dispatched_at: null,
-  waiting_reason: null,
-  waiting_since: null,
-  waiting_until: null,
+  paused_at: null,
+  ...nothingAwaited,
 });
 
 async function withDelivery(trx: Trx, job: JobRow): Promise<Ended> {

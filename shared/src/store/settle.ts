@@ -17,7 +17,9 @@ import type { BudgetRule } from '../routing/budgets.ts';
 import { budgetsJson } from './claim.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database } from './database.ts';
+import { isOfServer } from './faults.ts';
 import type { JobRow } from './jobs.ts';
+import { limitedSince } from './waiting.ts';
 
 export interface AttemptEnd {
   readonly jobId: string;
@@ -133,6 +135,7 @@ export function createSettler(database: Database, budgets: () => readonly Budget
   return collectTick((settlements) => settleAttempts(database, settlements, budgets()), {
     maxItems: maxSettlements,
     maxInFlight: maxStatements,
+    mayBeOfItem: (error) => !isOfServer(error),
   });
 }
 
@@ -255,8 +258,6 @@ export const finalStatusOf = (
 ): 'succeeded' | 'failed' | 'expired' =>
   next.kind === 'succeed' ? 'succeeded' : next.error === 'expired' ? 'expired' : 'failed';
 
-const nothingAwaited = { waiting_reason: null, waiting_since: null, waiting_until: null };
-
 function requeueTo(next: Extract<NextStep, { kind: 'requeue' }>) {
   const until = sql<Date>`clock_timestamp() + ${next.delayMs} * interval '1 millisecond'`;
   const isWaiting = next.waiting !== null && next.delayMs > 0;
@@ -275,7 +276,7 @@ function requeueTo(next: Extract<NextStep, { kind: 'requeue' }>) {
     dispatched_at: next.delayMs > longestQueuedDelayMs ? null : roomIn(next.target, next.window),
     ...(isWaiting
       ? { waiting_reason: next.waiting, waiting_since: sql<Date>`clock_timestamp()`, waiting_until: until }
-      : nothingAwaited),
+      : { waiting_reason: null, waiting_since: null, waiting_until: null }),
   };
 }
 
@@ -340,14 +341,13 @@ export async function noteWaiting(
   reason: WaitingReason,
   delayMs: number,
 ): Promise<JobRow | null> {
-  const isLimit = reason === 'rate_limit';
   const job = await database.kysely
     .updateTable('waybill.jobs')
     .set({
       waiting_reason: reason,
       waiting_since: sql<Date>`case when waiting_reason = ${reason} then coalesce(waiting_since, clock_timestamp()) else clock_timestamp() end`,
       waiting_until: sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`,
-      ...(isLimit ? { limited_since: sql<Date>`coalesce(limited_since, clock_timestamp())` } : {}),
+      ...limitedSince(reason),
     })
     .where('id', '=', id)
     .where('seq', '=', seq)

@@ -20,7 +20,7 @@ const outputOf = (content: string): string =>
   JSON.stringify({ choices: [{ message: { role: 'assistant', content } }] });
 const plain = requestOf('hello');
 const withEmail = requestOf('write to ann.lee@example.com');
-const usual: PrivacySettings = { isCloudOn: true, detect: ['email', 'iban'], require: ['local'] };
+const usual: PrivacySettings = { isCloudOn: true, detect: ['email', 'iban'], unreadFiles: 'found', require: ['local'] };
 
 interface Look {
   readonly privacy?: Partial<PrivacySettings>;
@@ -80,6 +80,13 @@ test('what cannot be read counts as found, of every kind', async () => {
   expect(await look('{"messages": [')).toEqual({ require: ['local'], detected: ['email', 'iban'] });
   const turn = { request: plain, output: 'no JSON', target: 'p/m', require: [] };
   expect(await look(plain, { turns: [turn] })).toMatchObject({ detected: ['email', 'iban'] });
+});
+
+test('a file that is not text counts as found, of every kind, unless it may pass', async () => {
+  const file = { file_data: `data:application/pdf;base64,${Buffer.from('%PDF-1.4').toString('base64')}` };
+  const request = JSON.stringify({ model: 'p/m', messages: [{ role: 'user', content: [{ type: 'file', file }] }] });
+  expect(await look(request)).toEqual({ require: ['local'], detected: ['email', 'iban'] });
+  expect(await look(request, { privacy: { unreadFiles: 'pass' } })).toBeNull();
 });
 
 test('where nothing is configured nothing is read', async () => {

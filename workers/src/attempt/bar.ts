@@ -5,13 +5,13 @@
  * since then, and the conversation that it goes on may hold more; so it is looked at again before every attempt. What
  * cannot be looked at counts as found.
  */
-import type { ProviderSettings } from '@waybill/shared/config/settings.ts';
+import type { PrivacySettings, ProviderSettings } from '@waybill/shared/config/settings.ts';
 import { detectIn, requiredLabels } from '@waybill/shared/privacy/detect.ts';
 import type { DetectorKind } from '@waybill/shared/privacy/detectors.ts';
 import { storedBody } from '@waybill/shared/routing/request-needs.ts';
+import { audit } from '@waybill/shared/store/audit.ts';
 import type { Claim } from '@waybill/shared/store/claim.ts';
 import type { PastTurn } from '@waybill/shared/store/conversations.ts';
-import { audit } from '@waybill/shared/store/decisions.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 /** What the job requires from now on, and the kinds of what was found. */
@@ -32,7 +32,7 @@ export async function findBar(
   // What was said under a label stays under it.
   const inherited = [...new Set(turns.flatMap((turn) => turn.require))];
   const detected = privacy.require.some(isMissing)
-    ? kindsInAll(job.endpoint, [request, ...textsOf(turns)], privacy.detect)
+    ? kindsInAll(job.endpoint, [request, ...textsOf(turns)], privacy)
     : [];
   const labels = [...inherited, ...requiredLabels(detected, privacy)];
   const missing = labels.filter(isMissing);
@@ -46,15 +46,15 @@ export async function findBar(
 
 const textsOf = (turns: readonly PastTurn[]): string[] => turns.flatMap(({ request, output }) => [request, output]);
 
-function kindsInAll(endpoint: string, texts: readonly string[], kinds: readonly DetectorKind[]): DetectorKind[] {
-  if (kinds.length === 0) return [];
-  return [...new Set(texts.flatMap((text) => kindsIn(endpoint, text, kinds)))].toSorted();
+function kindsInAll(endpoint: string, texts: readonly string[], privacy: PrivacySettings): DetectorKind[] {
+  if (privacy.detect.length === 0) return [];
+  return [...new Set(texts.flatMap((text) => kindsIn(endpoint, text, privacy)))].toSorted();
 }
 
-function kindsIn(endpoint: string, text: string, kinds: readonly DetectorKind[]): readonly DetectorKind[] {
+function kindsIn(endpoint: string, text: string, { detect, unreadFiles }: PrivacySettings): readonly DetectorKind[] {
   try {
-    return detectIn(storedBody(endpoint, text), kinds);
+    return detectIn(storedBody(endpoint, text), detect, unreadFiles);
   } catch {
-    return kinds;
+    return detect;
   }
 }

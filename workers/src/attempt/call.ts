@@ -11,6 +11,7 @@ import { inSpan, markFailed } from '@waybill/shared/telemetry/tracing.ts';
 import type { Credential } from '../credentials.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { Delivery, Work } from './delivery.ts';
+import type { RunningCall } from './running-calls.ts';
 import { createTeller, type Teller } from './teller.ts';
 
 export interface CallRequest {
@@ -41,7 +42,8 @@ export interface Called {
 
 const untold = Promise.resolve([]);
 
-export function callTarget(call: CallRequest, context: WorkerContext): Promise<Called> {
+/** @param running through which the call is stopped; whoever opened it closes it */
+export function callTarget(call: CallRequest, running: RunningCall, context: WorkerContext): Promise<Called> {
   const { model } = splitTarget(call.target);
   const { operation } = call.work;
   const attributes = {
@@ -53,7 +55,7 @@ export function callTarget(call: CallRequest, context: WorkerContext): Promise<C
     [attribute.attemptNumber]: call.attempt,
   };
   return inSpan(`${operation} ${model}`, { kind: 'client', attributes }, async (span) => {
-    const called = await sendGuarded(call, model, context);
+    const called = await sendGuarded(call, model, running, context);
     describe(span, called.result);
     return called;
   });
@@ -67,9 +69,14 @@ export const notCalled = (reason: StopReason): Called => ({
 });
 
 /** A fault of ours must not leave the attempt open: it ends as `unknown`, and counts. */
-async function sendGuarded(call: CallRequest, model: string, context: WorkerContext): Promise<Called> {
+async function sendGuarded(
+  call: CallRequest,
+  model: string,
+  running: RunningCall,
+  context: WorkerContext,
+): Promise<Called> {
   try {
-    return await send(call, model, context);
+    return await send(call, model, running, context);
   } catch (error) {
     context.logger.error(
       { err: error, job_id: call.jobId, attempt: call.attempt },
@@ -84,8 +91,8 @@ async function sendGuarded(call: CallRequest, model: string, context: WorkerCont
   }
 }
 
-async function send(call: CallRequest, model: string, context: WorkerContext): Promise<Called> {
-  const { transportOf, calls, lease } = context;
+async function send(call: CallRequest, model: string, running: RunningCall, context: WorkerContext): Promise<Called> {
+  const { transportOf, lease } = context;
   const { provider, place, credential, work } = call;
   const dialect = dialectOf(provider.dialect);
   const known = modelSettings(provider, model);
@@ -105,11 +112,9 @@ async function send(call: CallRequest, model: string, context: WorkerContext): P
     return { result: { kind: 'failure', failure: refused, partial: null, meta: notSent }, warnings: [], told: untold };
   }
   const timeouts = timeoutsOf(call);
-  const running = calls.open(call.jobId);
   // The lease may have been lost between the claim and here, and others may have the job by now.
   if (lease.id() !== call.workerId) running.stop('lost_lease');
   if (running.signal.aborted) {
-    running.close();
     const reason = running.signal.reason as StopReason;
     return { result: { kind: 'stopped', reason, meta: notSent }, warnings: [], told: untold };
   }
@@ -130,7 +135,6 @@ async function send(call: CallRequest, model: string, context: WorkerContext): P
     };
   } finally {
     clearTimeout(timer);
-    running.close();
   }
 }
 

@@ -312,3 +312,17 @@ test('a job whose attempts were used up by calls that nobody knows the end of is
   const chain = { ...base.chain, lastResort: 'We are closed.' };
   expect(run(notSent, { chain }).next).toMatchObject({ kind: 'succeed', isLastResort: true });
 });
+
+test.for([
+  ['shutdown', 0, 0],
+  ['lost_lease', 0.9, 0],
+  ['unread', 0, 2_000],
+  ['too_late', 0, 500],
+  ['too_late', 0.5, 750],
+] as const)(
+  'a job that was not called because of %s, with dice at %d, comes again in %d ms',
+  ([reason, random, delayMs]) => {
+    const result: CallResult<Delivery> = { kind: 'stopped', reason, meta: { ...meta, isSent: false } };
+    expect(conclude({ ...base, result, random }).next).toMatchObject({ kind: 'requeue', target: 'p/m', delayMs });
+  },
+);

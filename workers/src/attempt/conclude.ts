@@ -10,7 +10,7 @@ import { type Failure, type FailureAction, failureRule } from '@waybill/shared/d
 import { priorities, splitTarget } from '@waybill/shared/domain/job.ts';
 import { type Cost, costOfCall } from '@waybill/shared/pricing/cost.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
-import type { Candidate } from '@waybill/shared/routing/candidates.ts';
+import { type Candidate, skippedJson } from '@waybill/shared/routing/candidates.ts';
 import { comesBackAtMs, type Decision, decide } from '@waybill/shared/routing/decide.ts';
 import { decideRefusal } from '@waybill/shared/routing/decide-without-attempt.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
@@ -18,7 +18,6 @@ import type { AttemptEnd, Decided, NextStep } from '@waybill/shared/store/settle
 import type { Bar } from './bar.ts';
 import { type Carried, fits } from './carried.ts';
 import type { Delivery } from './delivery.ts';
-import { skippedJson } from './route-of.ts';
 
 export interface Ended {
   readonly job: JobRow;
@@ -149,17 +148,23 @@ const triedIn = (history: readonly AttemptRecord[], nowMs: number): Set<string> 
       .map(({ target }) => target),
   );
 
-const goOnHere = ({ target, windowOf, result }: Ended, carried: string | null): NextStep => ({
+const goOnHere = (ended: Ended, carried: string | null): NextStep => ({
   kind: 'requeue',
-  target,
-  // What could not be read will not be there at once.
-  delayMs: result.kind === 'stopped' && result.reason === 'unread' ? unreadDelayMs : 0,
+  target: ended.target,
+  delayMs: pauseBefore(ended),
   waiting: null,
-  window: windowOf(target),
+  window: ended.windowOf(ended.target),
   carried,
 });
 
+/** What could not be read will not be there at once; and what took too long, others are waiting for too. */
+function pauseBefore({ result, random }: Ended): number {
+  if (result.kind !== 'stopped') return 0;
+  if (result.reason === 'unread') return unreadDelayMs;
+  return result.reason === 'too_late' ? Math.round(longestLateDelayMs * (0.5 + random / 2)) : 0;
+}
 const unreadDelayMs = 2_000;
+const longestLateDelayMs = 1_000;
 
 const carriedTo = (target: string, carried: Carried | null): string | null =>
   carried !== null && fits(carried, target) ? JSON.stringify(carried) : null;

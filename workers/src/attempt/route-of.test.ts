@@ -5,7 +5,7 @@ import type { Candidate } from '@waybill/shared/routing/candidates.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { describe, expect, test } from 'vitest';
 import type { WorkerContext } from '../worker-context.ts';
-import { candidatesOf, chainOf, needsOf, sizeOf, skippedJson } from './route-of.ts';
+import { candidatesOf, chainOf } from './route-of.ts';
 
 const parsed = parseEnvironment({});
 if (parsed.kind === 'faults') throw new Error('the empty environment is valid');
@@ -46,37 +46,6 @@ describe('chainOf', () => {
       ...{ name: row.requested_model, mode: 'graceful', maxAttempts: 10, sameTargetRetries: 3 },
       targets: job.targets,
     });
-  });
-});
-
-test('the size of a call parts the estimate into what is read and what is written', () => {
-  expect(sizeOf(job)).toEqual({ inputTokens: 900, outputTokens: 100 });
-});
-
-describe('needsOf', () => {
-  const needs = {
-    ...{ capabilities: [], windowTokens: 0, size: { inputTokens: 900, outputTokens: 100 } },
-    ...{ require: ['eu'], excludeProviders: ['dear'] },
-  };
-  const row = { ...job, require: ['eu'], exclude_providers: ['dear'] };
-  const off = settingsWith({ privacy: { cloud: 'off' } });
-
-  test('takes what the job asks for', () => {
-    expect(needsOf(row, settings)).toEqual(needs);
-  });
-
-  test('requires a local target of all while the cloud is off, once', () => {
-    expect(needsOf(row, off)).toEqual({ ...needs, require: ['eu', 'local'] });
-    expect(needsOf({ ...row, require: ['local', 'eu'] }, off).require).toEqual(['local', 'eu']);
-  });
-
-  test('adds what is asked for all jobs of its tenant now', () => {
-    const team = { require: ['eu', 'zero_retention'], exclude_providers: ['cheap'] };
-    const tenants = settingsWith({ tenants: { team } });
-    expect(needsOf({ ...row, tenant_id: 'ten_team' }, tenants)).toEqual({
-      ...{ ...needs, require: ['eu', 'zero_retention'], excludeProviders: ['dear', 'cheap'] },
-    });
-    expect(needsOf(row, tenants), 'of another tenant').toEqual(needs);
   });
 });
 
@@ -137,27 +106,5 @@ describe('candidatesOf', () => {
     expect(await candidatesOf(row, chainOf(row, settings), contextWith())).toContainEqual(
       expect.objectContaining({ target: 'cheap/m', reason: 'excluded' }),
     );
-  });
-});
-
-describe('skippedJson', () => {
-  const skipped = (target: string): Candidate => ({
-    ...{ target, kind: 'skipped', reason: 'breaker', detail: 'its breaker is open', untilMs: 5 },
-  });
-
-  test('is nothing where nothing stood against any', () => {
-    expect(skippedJson([])).toBeNull();
-    expect(skippedJson([{ target: 'p/m', kind: 'eligible' }])).toBeNull();
-  });
-
-  test('says what stood against the others', () => {
-    expect(skippedJson([skipped('p/m'), { target: 'q/m', kind: 'eligible' }])).toBe(
-      '[{"target":"p/m","reason":"breaker","detail":"its breaker is open"}]',
-    );
-  });
-
-  test('is bounded', () => {
-    const found = Array.from({ length: 40 }, (_, n) => skipped(`p/${n}`));
-    expect(JSON.parse(skippedJson(found) ?? '')).toHaveLength(32);
   });
 });

@@ -1,9 +1,15 @@
 /** The calls this process has open, so that a cancel, a shutdown or a lost lease reaches the socket. */
 import type { StopReason } from '@waybill/shared/providers/transport.ts';
 
+export interface RunningCall {
+  readonly signal: AbortSignal;
+  stop(reason: StopReason): void;
+  close(): void;
+}
+
 export interface RunningCalls {
-  /** Registers a call until the returned function is called. */
-  open(jobId: string): { readonly signal: AbortSignal; stop(reason: StopReason): void; close(): void };
+  /** Registers a call until it is closed. */
+  open(jobId: string): RunningCall;
   stop(jobId: string, reason: StopReason): void;
   stopAll(reason: StopReason): void;
   readonly size: number;

@@ -4,6 +4,7 @@
  * sweep.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDataFault } from '@waybill/shared/store/faults.ts';
 import type { AttemptEnd, Settle, Settled, Settlement } from '@waybill/shared/store/settle.ts';
 import type { Logger } from '@waybill/shared/telemetry/logger.ts';
 
@@ -43,12 +44,6 @@ const bareSettlement = ({ end, next }: Settlement): Settlement => ({
   telling: null,
   decided: null,
 });
-
-/** SQLSTATE classes 22 (data) and 23 (constraint), or a value that our own code could not even write. */
-const isDataFault = (error: unknown): boolean =>
-  error instanceof TypeError ||
-  error instanceof RangeError ||
-  (error instanceof Error && (error.name === 'ZodError' || ('code' in error && /^2[23]/.test(String(error.code)))));
 
 const bare = (end: AttemptEnd): AttemptEnd => ({
   ...end,

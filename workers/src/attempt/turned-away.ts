@@ -4,10 +4,9 @@
  */
 
 import { priorities, splitTarget, type WaitingReason } from '@waybill/shared/domain/job.ts';
-import { tokenPriceOf } from '@waybill/shared/pricing/estimate.ts';
+import { isFreeTarget } from '@waybill/shared/pricing/call-prices.ts';
 import type { Entry } from '@waybill/shared/queue/entry.ts';
 import type { EntryOutcome } from '@waybill/shared/queue/queue.ts';
-import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import {
   decideBreaker,
   decideLimit,
@@ -18,13 +17,12 @@ import {
 } from '@waybill/shared/routing/decide-without-attempt.ts';
 import { triedTargets } from '@waybill/shared/store/backlog.ts';
 import type { Claim } from '@waybill/shared/store/claim.ts';
-import { noteDecision, refusedTargets } from '@waybill/shared/store/decisions.ts';
-import { failQueuedJob } from '@waybill/shared/store/job-end.ts';
+import { refusedTargets } from '@waybill/shared/store/decisions.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { longestQueuedDelayMs, noteWaiting, redirectQueuedJob } from '@waybill/shared/store/settle.ts';
 import type { WorkerContext } from '../worker-context.ts';
-import { move, park, stale } from './move.ts';
-import { candidatesOf, chainOf, skippedJson } from './route-of.ts';
+import { fail, move, park, stale } from './move.ts';
+import { candidatesOf, chainOf } from './route-of.ts';
 
 /** The accounts of the target have no rate left for the call. @param waitMs until they have */
 export async function waitForLimit(entry: Entry, waitMs: number, context: WorkerContext): Promise<EntryOutcome> {
@@ -54,7 +52,7 @@ export async function leaveMisfit(
   why: 'exceeds_limit' | 'excluded',
   context: WorkerContext,
 ): Promise<EntryOutcome> {
-  const job = await noteWaiting(context.database, entry.job, entry.seq, 'rate_limit', 0);
+  const job = await noteWaiting(context.database, entry.job, entry.seq, 'turn', 0);
   if (job === null) return stale;
   const obstacle = await obstacleOf(job, context);
   const turn = decideMisfit(obstacle);
@@ -72,12 +70,7 @@ export async function refuse(
     ...obstacle,
     refusal,
     budget,
-    isFree(target) {
-      const { provider: id, model } = splitTarget(target);
-      const provider = providers[id];
-      const price = provider && tokenPriceOf(provider, model, job.estimated_tokens, new Date(obstacle.nowMs));
-      return price?.inputPerMillion === 0n && price.outputPerMillion === 0n;
-    },
+    isFree: (target) => isFreeTarget(target, providers, job.estimated_tokens, obstacle.nowMs),
     isSameSubject: (target) =>
       budget?.per === 'provider' ? splitTarget(target).provider === job.provider : target === job.target,
     refusedBefore: await refusedTargets(context.database, job),
@@ -125,7 +118,7 @@ async function take(
     case 'park':
       return park(job, turn.target, why, obstacle.candidates, context);
     case 'fail':
-      return fail(turn.error, job, why, obstacle, context);
+      return fail(job, turn.error, why, obstacle.candidates, context);
   }
 }
 
@@ -151,28 +144,4 @@ async function wait(
   const step = { kind: 'requeue', target, delayMs: heldMs, waiting, window: 0, carried: null } as const;
   await redirectQueuedJob(context.database, job.id, job.seq, step);
   return { kind: 'done', note: `returned to the backlog: ${why}` };
-}
-
-const messages: Partial<Record<string, (job: JobRow) => string>> = {
-  poison_job: () => 'five attempts in a row ended with their worker; the job itself is the likely cause',
-  requirement_unmet: (job) =>
-    `no target that may be used has all labels that are required${job.require.length > 0 ? `, among them ${job.require.join(', ')}` : ''}`,
-  exceeds_limit: (job) => `about ${job.estimated_tokens} tokens exceed the limit of every target`,
-};
-
-async function fail(
-  error: Extract<Turn, { kind: 'fail' }>['error'],
-  job: JobRow,
-  why: string,
-  obstacle: Obstacle,
-  context: WorkerContext,
-): Promise<EntryOutcome> {
-  const message = messages[error]?.(job) ?? `no target may be paid for (${why})`;
-  const ended = await failQueuedJob(context.database, job.id, job.seq, error, message);
-  if (ended === null) return stale;
-  await tellEnded(ended, context);
-  const detail = skippedJson(obstacle.candidates);
-  const decision = { kind: 'fail', target: job.target, nextTarget: null, why, detail } as const;
-  await noteDecision(context.database, ended.job, { ...decision, configVersion: context.settings().version });
-  return { kind: 'failed', note: `failed: ${error}` };
 }

@@ -11,6 +11,7 @@ import { addJobEntries } from '@waybill/shared/queue/job-entries.ts';
 import { webhookQueueName } from '@waybill/shared/queue/queue.ts';
 import { type Candidate, candidates, type SkipReason, type TargetFacts } from '@waybill/shared/routing/candidates.ts';
 import { shareOut, type TenantLine } from '@waybill/shared/routing/fair-share.ts';
+import { needsOf } from '@waybill/shared/routing/job-needs.ts';
 import { targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import { interactiveReserve } from '@waybill/shared/routing/window.ts';
 import {
@@ -29,8 +30,7 @@ import {
   type WindowUse,
   windowsInUse,
 } from '@waybill/shared/store/backlog.ts';
-import { move, park } from '../attempt/move.ts';
-import { needsOf } from '../attempt/route-of.ts';
+import { fail, move, park } from '../attempt/move.ts';
 import { createHeldLease, type HeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import { sharedState } from '../shared-state.ts';
@@ -201,7 +201,7 @@ async function serve(
     if (facts.breaker === null) return true;
   }
   const heads = await readHeads(context.database, groups, Math.ceil(strandedBatch / groups.length));
-  return moveAway(heads, round, context);
+  return (await moveAway(heads, round, context, 'in_line')) > 0;
 }
 
 /** Fills the window; reads a few jobs of each group, and again while there is room and a group had more to give. */
@@ -220,11 +220,11 @@ async function feed(
     if (room <= 0 || (room <= reserved && groups.every((group) => group.priority > 0))) return;
     const perGroup = Math.min(room, Math.max(fewestHeads, Math.ceil((2 * room) / groups.length)));
     const heads = await readHeads(context.database, groups, perGroup);
-    const { added, movedAway } = await dispatch(target, heads, { room, reserved }, round, context);
+    const { added, setAside } = await dispatch(target, heads, { room, reserved }, round, context);
     used += added.length;
     interactive += added.filter(({ priority }) => priority === 0).length;
     const hadMore = [...Map.groupBy(heads, groupKey).values()].some((list) => list.length === perGroup);
-    if (added.length + movedAway === 0 || !hadMore) return;
+    if (added.length + setAside === 0 || !hadMore) return;
   }
 }
 
@@ -237,20 +237,20 @@ async function dispatch(
   { room, reserved }: { room: number; reserved: number },
   round: Round,
   context: DispatchContext,
-): Promise<{ added: readonly DispatchedJobRow[]; movedAway: number }> {
+): Promise<{ added: readonly DispatchedJobRow[]; setAside: number }> {
   const { database, queues } = context;
   const { factsOf, weights, shares, settings } = round;
   const canServe = (head: BacklogHead) =>
     candidates([target], needsOf(head, settings), factsOf)[0]?.kind === 'eligible';
   const able = heads.filter(canServe);
   const unable = heads.filter((head) => !canServe(head)).slice(0, strandedBatch);
-  if (unable.length > 0) await moveAway(unable, round, context);
+  if (unable.length > 0) await moveAway(unable, round, context, 'aside');
   const lines = toLines(able, weights, (tenant) => shares.factor(target, tenant));
   const share = shareOut({ state: shares.state(target), lines, room, reserved });
   shares.setState(target, share.state);
   const marked = await markDispatched(database, target, share.picked);
   await addJobEntries(queues, marked, 'backlog');
-  return { added: marked, movedAway: unable.length };
+  return { added: marked, setAside: unable.length };
 }
 
 /** A tenant's jobs, each class in its order: retries and fallbacks first, then the oldest. */
@@ -274,10 +274,21 @@ function toLines(
   }));
 }
 
-/** Sends jobs whose target cannot take them to the next one that can, as far as its window has room. True: some went. */
-async function moveAway(jobs: readonly BacklogHead[], round: Round, context: DispatchContext): Promise<boolean> {
+/**
+ * Sends jobs whose target cannot take them to the next one that can, as far as its window has room.
+ *
+ * @param leftOver where those stand that find no room: in line, as no other of their target could go either, or aside for
+ *   a moment, so that those behind them are seen
+ * @returns how many went
+ */
+async function moveAway(
+  jobs: readonly BacklogHead[],
+  round: Round,
+  context: DispatchContext,
+  leftOver: 'in_line' | 'aside',
+): Promise<number> {
   const tried = await triedTargets(context.database, jobs);
-  let hasMoved = false;
+  let moved = 0;
   for (const job of jobs) {
     const found = candidates(job.targets, needsOf(job, round.settings), round.factsOf);
     const here = found.filter(({ target }) => target === job.target);
@@ -288,13 +299,27 @@ async function moveAway(jobs: readonly BacklogHead[], round: Round, context: Dis
     const next = found.find(
       ({ kind, target }) => kind === 'eligible' && target !== job.target && !tried.get(job.id)?.has(target),
     );
-    if (next === undefined) await hold(job, found, context);
+    const why = hopeless(found);
+    if (why !== null) await fail(job, why.error, why.reason, found, context);
+    else if (next === undefined) await hold(job, found, context);
     else if (await hasRoom(next.target, round, context)) {
       await leave(job, next.target, found, context);
-      hasMoved = true;
-    }
+      moved += 1;
+    } else if (leftOver === 'aside')
+      await holdJob(context.database, job.id, job.seq, context.now() + closedIntervalMs, 'recovery');
   }
-  return hasMoved;
+  return moved;
+}
+
+/** Nothing that stands against any of its targets ends by itself, or by switching one on; null: something does. */
+function hopeless(
+  found: readonly Candidate[],
+): { error: 'exceeds_limit' | 'requirement_unmet'; reason: string } | null {
+  const reasons = new Set(found.map((candidate) => (candidate.kind === 'skipped' ? candidate.reason : null)));
+  const rest = reasons.difference(new Set(['label', 'excluded', 'exceeds_limit']));
+  if (found.length === 0 || rest.size > 0) return null;
+  const error = reasons.size === 1 && reasons.has('exceeds_limit') ? 'exceeds_limit' : 'requirement_unmet';
+  return { error, reason: [...reasons].join(', ') };
 }
 
 /** The others wait where they are: a backlog does not pour into the next target's. */

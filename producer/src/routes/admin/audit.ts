@@ -8,7 +8,7 @@ import type { ApiContext } from '../../api-context.ts';
 import { requireScope } from '../../authentication.ts';
 import { onlyMethods } from '../../methods.ts';
 import { strictQuery } from '../../strict-query.ts';
-import { afterOf, limitOf } from './page-query.ts';
+import { afterOf, limitOf, type OrdList, ordList } from '../ord-list.ts';
 
 export interface AuditJson {
   readonly object: 'audit_entry';
@@ -24,13 +24,7 @@ export interface AuditJson {
   readonly detail: unknown;
 }
 
-export interface AuditList {
-  readonly object: 'list';
-  readonly data: readonly AuditJson[];
-  readonly has_more: boolean;
-  /** What `after` is for the next page, now or later. */
-  readonly next_after: number;
-}
+export type AuditList = OrdList<AuditJson>;
 
 export function adminAuditRouter({ authenticator, database }: ApiContext): Router {
   const router = Router({ caseSensitive: true });
@@ -42,13 +36,7 @@ export function adminAuditRouter({ authenticator, database }: ApiContext): Route
       const limit = limitOf(query.limit, 'the audit');
       const jobId = query.job_id === undefined ? null : jobIdOf(query.job_id);
       const entries = await readAudit(database, { after, jobId, limit: limit + 1 });
-      const page = entries.slice(0, limit);
-      response.json({
-        object: 'list',
-        data: page.map(auditJson),
-        has_more: entries.length > limit,
-        next_after: page.at(-1)?.ord ?? after,
-      } satisfies AuditList);
+      response.json(ordList(entries.map(auditJson), { after, limit }) satisfies AuditList);
     })
     .all(onlyMethods('GET'));
   return router;

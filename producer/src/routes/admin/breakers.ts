@@ -5,7 +5,7 @@ import { splitTarget } from '@waybill/shared/domain/job.ts';
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { faultsOf, nearestHint, strictObject } from '@waybill/shared/domain/strict-object.ts';
 import { type BreakerState, closeByHand, openByHand } from '@waybill/shared/routing/breaker.ts';
-import { audit } from '@waybill/shared/store/decisions.ts';
+import { audit } from '@waybill/shared/store/audit.ts';
 import { noteEvent } from '@waybill/shared/store/events.ts';
 import { Router } from 'express';
 import { z } from 'zod';
@@ -121,11 +121,15 @@ async function apply(
   const untilMs = forMs === null ? null : Date.now() + forMs;
   const targets = isWholeProvider(target) && action !== 'open' ? await allOf(target, context) : [target];
   const changed: string[] = [];
-  for (const each of targets) if (await changeOne(each, action, untilMs, by, context)) changed.push(each);
   const until = action !== 'open' || untilMs === null ? null : new Date(untilMs).toISOString();
-  await audit(context.database, [
-    { actor: by, action: `breaker.${action}`, tenantId: null, jobId: null, detail: { target, until, changed } },
-  ]);
+  try {
+    for (const each of targets) if (await changeOne(each, action, untilMs, by, context)) changed.push(each);
+  } finally {
+    // Also of what was changed before one of them failed.
+    await audit(context.database, [
+      { actor: by, action: `breaker.${action}`, tenantId: null, jobId: null, detail: { target, until, changed } },
+    ]);
+  }
   return changed;
 }
 
@@ -139,7 +143,7 @@ async function allOf(target: string, { coordination, settings }: ApiContext): Pr
 /** Of those that decide at once one wins; the others look again. */
 const mostTries = 5;
 
-/** True: its state is another one now. */
+/** True: its state is another one now, or what it has counted was forgotten. */
 async function changeOne(
   target: string,
   action: BreakerAction,
@@ -155,7 +159,7 @@ async function changeOne(
     if (action === 'reset') await coordination.resetBreaker(target);
     else if (isChange && !(await coordination.swapBreaker(seen, next, null))) continue;
     if (isChange) await tellChange(seen, next, by, context);
-    return isChange;
+    return isChange || action === 'reset';
   }
   throw new Problem(
     'storage_unavailable',

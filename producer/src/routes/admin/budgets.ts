@@ -7,8 +7,8 @@ import type { ApiContext } from '../../api-context.ts';
 import { requireScope } from '../../authentication.ts';
 import { onlyMethods } from '../../methods.ts';
 import { strictQuery } from '../../strict-query.ts';
+import { limitOf } from '../ord-list.ts';
 import { askedStart, type BudgetList, budgetJson, ruleJson } from './budget-json.ts';
-import { limitOf } from './page-query.ts';
 
 const windows = ['current', 'previous'] as const;
 

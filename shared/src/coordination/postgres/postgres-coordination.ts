@@ -11,9 +11,10 @@ import {
   throughputSeconds,
   type UsualCalls,
 } from '../coordination.ts';
+import { createPermits } from '../permits.ts';
 import type { Signals } from '../signals.ts';
 import { createBreakers } from './postgres-breakers.ts';
-import { createPermits } from './postgres-permits.ts';
+import { createPermitStore } from './postgres-permits.ts';
 
 export interface PostgresCoordinationOptions {
   readonly database: Database;
@@ -25,7 +26,7 @@ export interface PostgresCoordinationOptions {
 export function createPostgresCoordination({ database, signals, onClose }: PostgresCoordinationOptions): Coordination {
   const { pool } = database;
   return {
-    ...createPermits(pool, signals),
+    ...createPermits(createPermitStore(pool), signals),
     ...createBreakers(pool),
     ...createEpochs(pool),
     ...createShares(pool),

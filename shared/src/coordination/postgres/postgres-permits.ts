@@ -4,69 +4,40 @@ import type { Pool } from '../../store/database.ts';
 import { toReading } from '../breaker-text.ts';
 import {
   type BreakerReading,
-  type Coordination,
   congestedFactor,
   type PermitAnswer,
   type PermitEnd,
   type PermitRequest,
   permitLeaseMs,
   retryBudget,
+  type UnusedPermit,
 } from '../coordination.ts';
-import { createHeldPermits } from '../held-permits.ts';
-import { accountsOf, byKey, flatRates, permitGroup, settleGroup, toPermitAnswers } from '../permit-groups.ts';
-import type { Signals } from '../signals.ts';
+import { accountsOf, flatRates, toPermitAnswers } from '../permit-groups.ts';
+import type { PermitStore } from '../permits.ts';
 
-const groups = { maxItems: 100, maxInFlight: 2 };
+export const createPermitStore = (pool: Pool): PermitStore => ({
+  take: (requests) => takePermits(pool, requests),
+  settle: (ends) => settlePermits(pool, ends),
+  giveBack: (permit) => givePermitBack(pool, permit),
+  async renew(byProvider) {
+    const all = [...byProvider.values()].flat();
+    if (all.length === 0) return;
+    await renew(pool, 'coordination.permits', 'expires_at', 'token', all);
+    const probes = all.filter(({ isProbe }) => isProbe);
+    if (probes.length > 0) await renew(pool, 'coordination.breakers', 'probe_until', 'probe_token', probes);
+  },
+});
 
-type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'dropPermits'>;
-
-export function createPermits(pool: Pool, signals: Signals): Permits {
-  const held = createHeldPermits();
-  const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
-  const take = byKey(permitGroup, (requests: readonly PermitRequest[]) => takePermits(pool, requests), groups);
-  const settle = byKey(
-    settleGroup,
-    async (ends: readonly PermitEnd[]) => {
-      const { isFull, reading } = await settlePermits(pool, ends);
-      if (isFull) freed(ends[0]?.target ?? '');
-      return ends.map(() => reading);
-    },
-    groups,
-  );
-  return {
-    async takePermit(request) {
-      const { token, target } = request;
-      const answer = await take(request);
-      if (answer.kind === 'go') held.add({ token, target, place: answer.place, isProbe: answer.isProbe });
-      return answer;
-    },
-    async givePermitBack(permit) {
-      held.remove(permit);
-      const { token, target, place, reservation } = permit;
-      await pool.query('select coordination.give_back($1, $2, $3, $4::jsonb, $5, $6, $7)', [
-        token,
-        target,
-        accountOfPlace(place),
-        JSON.stringify(reservation?.limits ?? []),
-        reservation?.atMs ?? 0,
-        Math.ceil(reservation?.size.inputTokens ?? 0),
-        Math.ceil(reservation?.size.outputTokens ?? 0),
-      ]);
-      freed(permit.target);
-    },
-    async settlePermit(end) {
-      held.remove(end);
-      return settle(end);
-    },
-    async renewPermits() {
-      const all = [...held.byProvider().values()].flat();
-      if (all.length === 0) return;
-      await renew(pool, 'coordination.permits', 'expires_at', 'token', all);
-      const probes = all.filter(({ isProbe }) => isProbe);
-      if (probes.length > 0) await renew(pool, 'coordination.breakers', 'probe_until', 'probe_token', probes);
-    },
-    dropPermits: () => held.clear(),
-  };
+async function givePermitBack(pool: Pool, { token, target, place, reservation }: UnusedPermit): Promise<void> {
+  await pool.query('select coordination.give_back($1, $2, $3, $4::jsonb, $5, $6, $7)', [
+    token,
+    target,
+    accountOfPlace(place),
+    JSON.stringify(reservation?.limits ?? []),
+    reservation?.atMs ?? 0,
+    Math.ceil(reservation?.size.inputTokens ?? 0),
+    Math.ceil(reservation?.size.outputTokens ?? 0),
+  ]);
 }
 
 async function renew(

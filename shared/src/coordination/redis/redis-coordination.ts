@@ -13,10 +13,11 @@ import {
   throughputSeconds,
   type UsualCalls,
 } from '../coordination.ts';
+import { createPermits } from '../permits.ts';
 import { providerOfScope } from '../scope.ts';
 import type { Signals } from '../signals.ts';
 import { createBreakers } from './redis-breakers.ts';
-import { createPermits } from './redis-permits.ts';
+import { createPermitStore } from './redis-permits.ts';
 import { createStore, type Store } from './redis-store.ts';
 import * as scripts from './scripts.ts';
 
@@ -36,7 +37,7 @@ export function createRedisCoordination(options: RedisCoordinationOptions): Coor
   const store = createStore(client, prefix);
   const { key } = store;
   return {
-    ...createPermits(store, signals),
+    ...createPermits(createPermitStore(store), signals),
     ...createBreakers(store),
     ...createEpochs(store, client),
     ...createShares(store, providers),
@@ -72,6 +73,8 @@ function createEpochs(store: Store, client: RedisClient): Pick<Coordination, 'ho
       return (await store.run(scripts.holdsEpoch, [store.key(provider, 'epoch')], [epoch])) === 1;
     },
     async restore(provider, epoch, permits, spent = []) {
+      // The epoch last: until then nothing is let through.
+      await client.del(store.key(provider, 'epoch'));
       for (const pattern of ['permits:*', 'rates:*'])
         for (const key of await findKeys(client, store.key(provider, pattern))) await client.del(key);
       for (const [key, list] of Map.groupBy(permits, ({ target, place }) => store.permitsKey(target, place)))

@@ -4,7 +4,6 @@ import { splitTarget } from '../../domain/job.ts';
 import { toReading } from '../breaker-text.ts';
 import {
   type BreakerReading,
-  type Coordination,
   congestedFactor,
   type HeldPermit,
   type PermitAnswer,
@@ -14,61 +13,26 @@ import {
   retryBudget,
   type UnusedPermit,
 } from '../coordination.ts';
-import { createHeldPermits } from '../held-permits.ts';
-import {
-  accountsOf,
-  byKey,
-  flatRates,
-  permitGroup,
-  placesOfEnds,
-  settleGroup,
-  toPermitAnswers,
-} from '../permit-groups.ts';
-import type { Signals } from '../signals.ts';
+import { accountsOf, flatRates, placesOfEnds, toPermitAnswers } from '../permit-groups.ts';
+import type { PermitStore } from '../permits.ts';
 import type { Store } from './redis-store.ts';
 import * as scripts from './scripts.ts';
 import { settlePermits as settleScript } from './settle-permits.ts';
 import { takePermits as takeScript } from './take-permits.ts';
 
-const groups = { maxItems: 100, maxInFlight: 2 };
-
-type Permits = Pick<Coordination, 'takePermit' | 'givePermitBack' | 'settlePermit' | 'renewPermits' | 'dropPermits'>;
-
-export function createPermits(store: Store, signals: Signals): Permits {
-  const held = createHeldPermits();
-  const freed = (target: string) => signals.publish({ type: 'permit_freed', target });
-  const take = byKey(permitGroup, (requests: readonly PermitRequest[]) => takePermits(store, requests), groups);
-  const settle = byKey(
-    settleGroup,
-    async (ends: readonly PermitEnd[]) => {
-      const { isFull, reading } = await settlePermits(store, ends);
-      if (isFull) freed(ends[0]?.target ?? '');
-      return ends.map(() => reading);
-    },
-    groups,
-  );
-  return {
-    async takePermit(request) {
-      const { token, target } = request;
-      const answer = await take(request);
-      if (answer.kind === 'go') held.add({ token, target, place: answer.place, isProbe: answer.isProbe });
-      return answer;
-    },
-    async givePermitBack(permit) {
-      held.remove(permit);
-      await givePermitBack(store, permit);
-      freed(permit.target);
-    },
-    async settlePermit(end) {
-      held.remove(end);
-      return settle(end);
-    },
-    async renewPermits() {
-      for (const [provider, permits] of held.byProvider()) await renewPermits(store, provider, permits);
-    },
-    dropPermits: () => held.clear(),
-  };
-}
+export const createPermitStore = (store: Store): PermitStore => ({
+  take: (requests) => takePermits(store, requests),
+  settle: (ends) => settlePermits(store, ends),
+  giveBack: (permit) => givePermitBack(store, permit),
+  async renew(byProvider) {
+    // Each for itself: in a Cluster one provider's node may be down, and the permits of others must not expire for it.
+    const ends = await Promise.allSettled(
+      [...byProvider].map(([provider, permits]) => renewPermits(store, provider, permits)),
+    );
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
+  },
+});
 
 async function takePermits(store: Store, requests: readonly PermitRequest[]): Promise<PermitAnswer[]> {
   const [first] = requests;
@@ -185,11 +149,7 @@ async function givePermitBack(store: Store, permit: UnusedPermit): Promise<void>
   );
 }
 
-async function renewPermits(
-  store: Store,
-  provider: string,
-  permits: readonly (HeldPermit & { readonly isProbe?: boolean })[],
-): Promise<void> {
+async function renewPermits(store: Store, provider: string, permits: readonly HeldPermit[]): Promise<void> {
   const byPlace = [...Map.groupBy(permits, ({ target, place }) => store.permitsKey(target, place))];
   await store.run(
     scripts.renewPermits,

@@ -5,6 +5,7 @@
  * `run_id` changes when a server restarts or another takes over: an epoch written before that is not believed, because
  * the last second of writes may be gone.
  */
+import { retryBudget } from '../coordination.ts';
 import { forgetCounts, nowMs, rateWindows, readCounts, runId, usual } from './lua.ts';
 
 /**
@@ -178,7 +179,7 @@ local level = math.min(tonumber(ARGV[2]), (tonumber(got[1]) or ARGV[2]) + math.m
 local wait = 0
 if level < 1 then wait = math.ceil((1 - level) * 1000 / ARGV[1]) end
 redis.call('HSET', KEYS[1], 'level', tostring(level - 1), 'at', now)
-redis.call('PEXPIRE', KEYS[1], 600000)
+redis.call('PEXPIRE', KEYS[1], ${retryBudget.forgottenMs})
 return wait
 `;
 
@@ -195,6 +196,8 @@ export const restoreRates = `
 ${nowMs}
 local limit, total = cjson.decode(ARGV[1]), 0
 local current = math.floor(now / limit.slotMs)
+-- What another rebuild, or a call in between, has left there.
+for slot = 0, limit.slots - 1 do redis.call('HDEL', KEYS[1], limit.name .. ' ' .. slot) end
 for i = 2, #ARGV, 2 do
   local slot = math.min(tonumber(ARGV[i]), current)
   if slot > current - limit.slots then

@@ -60,17 +60,6 @@ create index jobs_held on waybill.jobs (available_at) where status = 'queued' an
 const claim = `
 drop function waybill.claim_jobs(jsonb);
 drop function waybill.claim_job(text, int, text, text, text[], text, text, text);
--- What the earlier attempts of the run were, and what all earlier ones cost.
-create function waybill.history_of(p_job text, p_run int, p_before int) returns table (history text, cost bigint, unknown int) language sql stable as $$
-
-      select coalesce(json_agg(json_build_object('n', a.n, 'target', a.target, 'status', a.status, 'failure', a.failure_kind, 'credential', a.credential,
-          'endedAtMs', (extract(epoch from a.ended_at) * 1000)::bigint, 'retryAtMs', (extract(epoch from a.retry_at) * 1000)::bigint) order by a.n)
-          filter (where a.run = p_run), '[]')::text as history,
-        coalesce(sum(a.cost_nano), 0)::bigint as cost,
-        (count(*) filter (where a.cost_basis is not null and a.cost_nano is null))::int as unknown
-      from waybill.attempts a where a.job_id = p_job and a.n < p_before
-$$;
-
 create function waybill.claim_job(p_job text, p_seq int, p_target text, p_worker text, p_labels text[], p_credential text, p_permit text, p_place text, p_epoch text)
 returns table (outcome text, job waybill.jobs, request text, carried text, history text, prior_cost_nano bigint, prior_unknown int) language plpgsql as $$
 #variable_conflict use_column
@@ -84,13 +73,6 @@ begin
     return;
   end if;
   select * into j from waybill.jobs where id = p_job for update;
-  -- The same claim again, because its answer was lost on the way: it stands.
-  if found and j.status = 'in_progress' and j.claimed_by = p_worker and exists (
-      select 1 from waybill.attempts a where a.job_id = p_job and a.n = j.attempt and a.status = 'started' and a.permit = p_permit) then
-    return query select 'claimed', j, p.request, p.carried, h.history, h.cost, h.unknown
-      from waybill.payloads p, waybill.history_of(p_job, j.run, j.attempt) h where p.job_id = p_job;
-    return;
-  end if;
   if not found or j.seq <> p_seq or j.target <> p_target or j.deadline_at <= clock_timestamp()
      or not waybill.is_alive(p_worker)
      or not (j.status = 'queued' or (j.status = 'in_progress' and not waybill.is_alive(j.claimed_by))) then
@@ -119,7 +101,13 @@ begin
     return;
   end if;
   return query select 'claimed', j, p.request, p.carried, h.history, h.cost, h.unknown
-    from waybill.payloads p, waybill.history_of(p_job, j.run, j.attempt) h
+    from waybill.payloads p, lateral (
+      select coalesce(json_agg(json_build_object('n', a.n, 'target', a.target, 'status', a.status, 'failure', a.failure_kind, 'credential', a.credential,
+          'endedAtMs', (extract(epoch from a.ended_at) * 1000)::bigint, 'retryAtMs', (extract(epoch from a.retry_at) * 1000)::bigint) order by a.n)
+          filter (where a.run = j.run), '[]')::text as history,
+        coalesce(sum(a.cost_nano), 0)::bigint as cost,
+        (count(*) filter (where a.cost_basis is not null and a.cost_nano is null))::int as unknown
+      from waybill.attempts a where a.job_id = p_job and a.n < j.attempt) h
     where p.job_id = p_job;
 end $$;
 
@@ -252,8 +240,6 @@ begin
     v_open[p] := v_rest is null;
     if v_rest is not null and v_used[p] < v_limit[p] and (v_rested = 0 or v_rest < v_rested) then v_rested := v_rest; end if;
   end loop;
-  -- A place that is merely taken comes free before one has rested.
-  if true = any(v_open) then v_rested := 0; end if;
   foreach v_token in array p_tokens loop
     v_best := 0;
     for p in 1 .. cardinality(p_places) loop
@@ -325,7 +311,7 @@ begin
   perform pg_advisory_xact_lock(hashtext('waybill.pause'), hashtext(p_scope));
   select until into v_until from coordination.pauses where scope = p_scope;
   insert into coordination.pauses as s (scope, kind, until) values (p_scope, p_kind, p_until)
-    on conflict (scope) do update set kind = case when excluded.until > s.until then excluded.kind else s.kind end, until = greatest(s.until, excluded.until);
+    on conflict (scope) do update set kind = excluded.kind, until = greatest(s.until, excluded.until);
   return v_until is null or v_until <= clock_timestamp();
 end $$;
 `;

@@ -6,6 +6,30 @@
 import { keptRoom } from '../../coordination/coordination.ts';
 import { pacingShare } from '../../routing/limits.ts';
 
+const earlier = `
+-- What the earlier attempts of the run were, and what all earlier ones cost.
+create function waybill.history_of(p_job text, p_run int, p_before int) returns table (history text, cost bigint, unknown int) language sql stable as $$
+  select coalesce(json_agg(json_build_object('n', a.n, 'target', a.target, 'status', a.status, 'failure', a.failure_kind, 'credential', a.credential,
+      'endedAtMs', (extract(epoch from a.ended_at) * 1000)::bigint, 'retryAtMs', (extract(epoch from a.retry_at) * 1000)::bigint) order by a.n)
+      filter (where a.run = p_run), '[]')::text as history,
+    coalesce(sum(a.cost_nano), 0)::bigint as cost,
+    (count(*) filter (where a.cost_basis is not null and a.cost_nano is null))::int as unknown
+  from waybill.attempts a where a.job_id = p_job and a.n < p_before
+$$;
+
+-- As before, but that the pause which lasts longer says why.
+create or replace function coordination.pause(p_scope text, p_kind text, p_until timestamptz) returns boolean language plpgsql as $$
+declare
+  v_until timestamptz;
+begin
+  perform pg_advisory_xact_lock(hashtext('waybill.pause'), hashtext(p_scope));
+  select until into v_until from coordination.pauses where scope = p_scope;
+  insert into coordination.pauses as s (scope, kind, until) values (p_scope, p_kind, p_until)
+    on conflict (scope) do update set kind = case when excluded.until > s.until then excluded.kind else s.kind end, until = greatest(s.until, excluded.until);
+  return v_until is null or v_until <= clock_timestamp();
+end $$;
+`;
+
 const tables = `
 -- What an account has reserved of a limit: routing/limits.ts. Slots by their number modulo their count, from 1.
 create unlogged table coordination.rates (
@@ -299,4 +323,4 @@ begin
 end $$;
 `;
 
-export const statements = [tables, rates, take];
+export const statements = [earlier, tables, rates, take];

@@ -1,5 +1,5 @@
 /** The end of a permit: what was really used, what the end says of the target, and the breaker that follows from it. */
-import { countedSlots, outcomeSlotMs, usualHalfLifeMs } from '../../coordination/coordination.ts';
+import { countedSlots, outcomeSlotMs, retryBudget, usualHalfLifeMs } from '../../coordination/coordination.ts';
 
 const counting = `
 create function coordination.faded(p_amount float8, p_since_ms float8, p_now float8) returns float8 language sql immutable as $$
@@ -111,7 +111,7 @@ begin
   if v_ok + v_failed > 0 then perform coordination.count_outcomes(p_target, v_ok, v_failed, v_ms, v_run, v_now); end if;
   insert into coordination.throughput (target, second, ended) values (p_target, now_second, jsonb_array_length(p_calls))
     on conflict (target, second) do update set ended = coordination.throughput.ended + excluded.ended;
-  delete from coordination.throughput where second < now_second - 60;
+  delete from coordination.throughput where target = p_target and second < now_second - 60;
   update coordination.retries set level = least((p_spec->>'mostRetries')::float8, level + (p_spec->>'retriesPerCall')::float8 * jsonb_array_length(p_calls))
     where provider = split_part(p_target, '/', 1);
   insert into coordination.charges as c (target, tenant_id, why, tokens)
@@ -181,7 +181,9 @@ declare
   v_level float8;
 begin
   insert into coordination.retries (provider, level, at_ms) values (p_provider, p_most, v_now) on conflict do nothing;
-  select least(p_most, level + greatest(0, v_now - at_ms) * p_per_second / 1000) into v_level from coordination.retries where provider = p_provider for update;
+  -- After a quiet while nothing is owed any more.
+  select case when v_now - at_ms > ${retryBudget.forgottenMs} then p_most else least(p_most, level + greatest(0, v_now - at_ms) * p_per_second / 1000) end
+    into v_level from coordination.retries where provider = p_provider for update;
   update coordination.retries set level = v_level - 1, at_ms = v_now where provider = p_provider;
   return case when v_level >= 1 then 0 else ceil((1 - v_level) * 1000 / p_per_second) end;
 end $$;

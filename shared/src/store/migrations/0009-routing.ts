@@ -24,6 +24,9 @@ alter table waybill.jobs
   -- Answered by the chain's last resort.
   add column is_last_resort boolean not null default false;
 create index jobs_conversation on waybill.jobs (tenant_id, conversation, id) where conversation is not null;
+-- Those of its turns that are not over, however many are.
+create index jobs_conversation_open on waybill.jobs (tenant_id, conversation, id)
+  where conversation is not null and status in ('queued', 'in_progress', 'awaiting_approval');
 create index jobs_approval on waybill.jobs (tenant_id, id) where status = 'awaiting_approval';
 -- What operators act on: by batch, oldest first.
 create index jobs_of_batch on waybill.jobs (batch_id, id) where batch_id is not null;

@@ -46,14 +46,23 @@ create function waybill.budgets_of(j waybill.jobs, p_target text, p_budgets json
   order by s.key, r.ord
 $$;
 
--- Locks the windows, always in the order of their keys.
+-- Locks the windows, always in the order of their keys. Who waits for a row is passed by newcomers each time it is written, and might
+-- wait for ever: so there is a queue before the row. It has places in shared memory, so a statement with many windows goes without.
 create function waybill.lock_budgets(p_keys text[], p_starts timestamptz[]) returns void language plpgsql as $$
 declare
   k record;
 begin
+  if (select count(distinct key) from unnest(p_keys) as u(key)) <= 16 then
+    for k in select distinct hashtext(u.key) as place from unnest(p_keys) as u(key) order by 1 loop
+      perform pg_advisory_xact_lock(hashtext('waybill.budget'), k.place);
+    end loop;
+  end if;
   for k in select distinct u.key, u.starts_at from unnest(p_keys, p_starts) as u(key, starts_at) order by 1, 2 loop
-    insert into waybill.budget_windows (key, starts_at) values (k.key, k.starts_at) on conflict do nothing;
     perform 1 from waybill.budget_windows w where w.key = k.key and w.starts_at = k.starts_at for update;
+    if not found then
+      insert into waybill.budget_windows (key, starts_at) values (k.key, k.starts_at) on conflict do nothing;
+      perform 1 from waybill.budget_windows w where w.key = k.key and w.starts_at = k.starts_at for update;
+    end if;
   end loop;
 end $$;
 
@@ -126,7 +135,7 @@ begin
     return;
   end if;
   if exists (select 1 from waybill.jobs where id = p_job and conversation is not null and seq = p_seq and target = p_target and status = 'queued')
-     and waybill.wait_for_turn(p_job) then
+     and waybill.wait_for_turn(p_job, p_seq) then
     return query select 'turn', null::waybill.jobs, null::text, null::text, null::text, null::bigint, null::int, null::text;
     return;
   end if;
@@ -158,8 +167,9 @@ begin
   end if;
   select '[]'::text as history, 0::bigint as cost, 0 as unknown into h;
   if j.attempt > 0 then select * into h from waybill.history_of(p_job, j.run, j.attempt + 1); end if;
-  if j.max_cost_nano is not null
-     and h.cost + coalesce(waybill.budget_amount(j, 'max', 'block', p_prices), waybill.budget_amount(j, 'expected', 'reserve_max', p_prices), 0) > j.max_cost_nano then
+  -- What earlier attempts cost that nobody knows may have been as much as this one.
+  if j.max_cost_nano is not null and coalesce(h.cost + (h.unknown + 1)
+       * coalesce(waybill.budget_amount(j, 'max', 'block', p_prices), waybill.budget_amount(j, 'expected', 'reserve_max', p_prices)) > j.max_cost_nano, true) then
     return query select 'max_cost', j, null::text, null::text, null::text, null::bigint, null::int, null::text;
     return;
   end if;
@@ -234,26 +244,32 @@ begin
   end loop;
 end $$;
 
--- The end of an attempt, or what is learned of it later: what was reserved gives way to what it cost. p_cost null: nobody knows.
-create function waybill.settle_budgets(p_job text, p_attempt int, p_cost bigint, p_budgets jsonb) returns boolean language plpgsql as $$
+-- The ends of attempts, or what is learned of them later: what was reserved gives way to what they cost. p_costs null: nobody knows.
+-- Their windows are locked, and each is written once. Returns the jobs of which something was reserved.
+create function waybill.settle_budgets(p_jobs text[], p_attempts int[], p_costs bigint[], p_budgets jsonb) returns text[] language plpgsql as $$
 declare
-  r waybill.budget_reservations%rowtype;
-  v_any boolean := false;
+  v_jobs text[]; v_keys text[]; v_starts timestamptz[];
 begin
-  for r in select * from waybill.budget_reservations where job_id = p_job and attempt = p_attempt order by key, starts_at for update loop
-    v_any := true;
-    update waybill.budget_windows set
-      reserved_nano = reserved_nano - case when r.is_committed then 0 else r.nano end,
-      committed_nano = committed_nano + coalesce(p_cost, r.nano) - case when r.is_committed then r.nano else 0 end
-      where key = r.key and starts_at = r.starts_at;
-    if p_cost is null then
-      update waybill.budget_reservations set is_committed = true where job_id = p_job and attempt = p_attempt and key = r.key and starts_at = r.starts_at;
-    else
-      delete from waybill.budget_reservations where job_id = p_job and attempt = p_attempt and key = r.key and starts_at = r.starts_at;
-    end if;
-    perform waybill.alert_budget(r.key, r.starts_at, p_budgets);
+  with r as (
+    select x.*, u.cost from (select distinct on (job, attempt) * from unnest(p_jobs, p_attempts, p_costs) as e(job, attempt, cost) order by job, attempt) u
+      join waybill.budget_reservations x on x.job_id = u.job and x.attempt = u.attempt
+  ), known as (
+    delete from waybill.budget_reservations b using r where r.cost is not null
+      and b.job_id = r.job_id and b.attempt = r.attempt and b.key = r.key and b.starts_at = r.starts_at
+  ), not_known as (
+    update waybill.budget_reservations b set is_committed = true from r where r.cost is null and not r.is_committed
+      and b.job_id = r.job_id and b.attempt = r.attempt and b.key = r.key and b.starts_at = r.starts_at
+  ), written as (
+    update waybill.budget_windows w set reserved_nano = w.reserved_nano - s.reserved, committed_nano = w.committed_nano + s.committed
+      from (select r.key, r.starts_at, sum(case when r.is_committed then 0 else r.nano end)::bigint as reserved,
+        sum(coalesce(r.cost, r.nano) - case when r.is_committed then r.nano else 0 end)::bigint as committed from r group by 1, 2) s
+      where w.key = s.key and w.starts_at = s.starts_at returning w.key, w.starts_at
+  )
+  select (select array_agg(distinct r.job_id) from r), array_agg(written.key), array_agg(written.starts_at) into v_jobs, v_keys, v_starts from written;
+  for i in 1 .. coalesce(cardinality(v_keys), 0) loop
+    perform waybill.alert_budget(v_keys[i], v_starts[i], p_budgets);
   end loop;
-  return v_any;
+  return coalesce(v_jobs, '{}');
 end $$;
 
 create function waybill.lock_reserved(p_jobs text[], p_attempts int[]) returns void language plpgsql as $$
@@ -269,20 +285,16 @@ end $$;
 create function waybill.commit_lost(p_limit int, p_budgets jsonb) returns int language plpgsql as $$
 declare
   l record;
-  v_n int := 0;
 begin
   select array_agg(x.job_id) as jobs, array_agg(x.attempt) as attempts into l from (
     select distinct r.job_id, r.attempt from waybill.budget_reservations r join waybill.attempts a on a.job_id = r.job_id and a.n = r.attempt
     where not r.is_committed and a.status = 'unknown' limit p_limit) x;
   if l.jobs is null then return 0; end if;
   perform waybill.lock_reserved(l.jobs, l.attempts);
-  for i in 1 .. cardinality(l.jobs) loop
-    -- It may have been settled since.
-    if exists (select 1 from waybill.attempts where job_id = l.jobs[i] and n = l.attempts[i] and status = 'unknown' and cost_nano is null) then
-      if waybill.settle_budgets(l.jobs[i], l.attempts[i], null, p_budgets) then v_n := v_n + 1; end if;
-    end if;
-  end loop;
-  return v_n;
+  -- One may have been settled since.
+  select array_agg(a.job_id) as jobs, array_agg(a.n) as attempts into l from unnest(l.jobs, l.attempts) as u(job, attempt)
+    join waybill.attempts a on a.job_id = u.job and a.n = u.attempt where a.status = 'unknown' and a.cost_nano is null;
+  return cardinality(waybill.settle_budgets(l.jobs, l.attempts, array_fill(null::bigint, array[coalesce(cardinality(l.jobs), 0)]), p_budgets));
 end $$;
 `;
 

@@ -31,7 +31,7 @@ create trigger jobs_release_turn after update of status on waybill.jobs for each
   execute function waybill.release_turn();
 
 -- True: another turn of its conversation is before it or under way; it waits in the backlog until that one is final.
-create function waybill.wait_for_turn(p_job text) returns boolean language plpgsql as $$
+create function waybill.wait_for_turn(p_job text, p_seq int) returns boolean language plpgsql as $$
 declare
   j waybill.jobs%rowtype;
 begin
@@ -39,12 +39,12 @@ begin
   if j.conversation is null or j.status <> 'queued' then return false; end if;
   perform pg_advisory_xact_lock(hashtext('waybill.conversation'), hashtext(j.tenant_id || '/' || j.conversation));
   if not exists (select 1 from waybill.jobs o where o.tenant_id = j.tenant_id and o.conversation = j.conversation and o.id <> p_job
-      and (o.status = 'in_progress' or (o.status in ('queued', 'awaiting_approval') and o.id < p_job))) then
+      and o.status in ('queued', 'in_progress', 'awaiting_approval') and (o.status = 'in_progress' or (o.status in ('queued', 'awaiting_approval') and o.id < p_job))) then
     return false;
   end if;
   update waybill.jobs set seq = seq + 1, dispatched_at = null, available_at = clock_timestamp() + interval '30 seconds', waiting_reason = 'conversation',
     waiting_since = coalesce(waiting_since, clock_timestamp()), waiting_until = null
-    where id = p_job and status = 'queued';
+    where id = p_job and seq = p_seq and status = 'queued';
   return true;
 end $$;
 `;
@@ -70,6 +70,11 @@ $$;
 `;
 
 const settle = `
+-- An attempt that was given up for lost ends nothing any more: its job is about to go on without it.
+create function waybill.is_started(p_job text, p_attempt int) returns boolean language sql stable as $$
+  select exists (select 1 from waybill.attempts where job_id = p_job and n = p_attempt and status = 'started')
+$$;
+
 -- One attempt's end: the job moves on where the fence holds, the attempt is closed and booked once, the receiver told.
 create function waybill.settle_attempts(p_items jsonb, p_outputs text[], p_payloads text[], p_carried text[], p_budgets jsonb)
 returns table (ord int, is_fenced boolean, delivery_id text, job waybill.jobs, is_budget_freed boolean) language plpgsql as $$
@@ -78,14 +83,16 @@ declare
   i record; k record;
   j waybill.jobs%rowtype;
   v_fenced boolean;
-  v_freed boolean;
+  v_freed text[];
   v_delivery text;
   v_status text;
   v_target text;
 begin
-  select array_agg(x.job) as jobs, array_agg(x.attempt) as attempts into k from jsonb_to_recordset(p_items) as x(job text, attempt int);
+  select array_agg(x.job) as jobs, array_agg(x.attempt) as attempts, array_agg(x.cost_nano) as costs into k
+    from jsonb_to_recordset(p_items) as x(job text, attempt int, cost_nano bigint);
   perform waybill.lock_reserved(k.jobs, k.attempts);
   perform waybill.lock_conversations(k.jobs);
+  v_freed := waybill.settle_budgets(k.jobs, k.attempts, k.costs, p_budgets);
   for i in select * from jsonb_to_recordset(p_items) as x(ord int, job text, attempt int, status text,
     next text, final_status text, error_kind text, error_message text,
     next_target text, delay_ms int, waiting text, window_size int, longest_queued_ms int,
@@ -107,19 +114,19 @@ begin
         dispatched_at = case when i.delay_ms <= i.longest_queued_ms and (select count(*) from (select 1 from waybill.jobs d
           where d.target = i.next_target and d.status = 'queued' and d.dispatched_at is not null limit i.window_size) used) < i.window_size
           then clock_timestamp() end
-      where id = i.job and status = 'in_progress' and attempt = i.attempt returning * into j;
+      where id = i.job and status = 'in_progress' and attempt = i.attempt and waybill.is_started(i.job, i.attempt) returning * into j;
     elsif i.next = 'park' then
       update waybill.jobs set status = 'awaiting_approval', seq = seq + 1, target = i.next_target, provider = split_part(i.next_target, '/', 1),
         precedence = 0, claimed_by = null, dispatched_at = null, limited_since = null,
         require = case when i.require is null then require else array(select jsonb_array_elements_text(i.require)) end,
         detected = case when i.detected is null then detected else array(select jsonb_array_elements_text(i.detected)) end,
         waiting_reason = 'approval', waiting_since = clock_timestamp(), waiting_until = deadline_at
-      where id = i.job and status = 'in_progress' and attempt = i.attempt returning * into j;
+      where id = i.job and status = 'in_progress' and attempt = i.attempt and waybill.is_started(i.job, i.attempt) returning * into j;
     else
       update waybill.jobs set status = i.final_status, seq = seq + 1, finished_at = clock_timestamp(), dispatched_at = null,
         error_kind = i.error_kind, error_message = i.error_message, is_last_resort = i.is_last_resort, limited_since = null,
         waiting_reason = null, waiting_since = null, waiting_until = null
-      where id = i.job and status = 'in_progress' and attempt = i.attempt returning * into j;
+      where id = i.job and status = 'in_progress' and attempt = i.attempt and waybill.is_started(i.job, i.attempt) returning * into j;
     end if;
     v_fenced := found;
     v_delivery := null;
@@ -140,7 +147,6 @@ begin
           i.cost_nano, i.cost_basis, i.cost_reason, i.price_snapshot, i.price_source, i.price_version)
         on conflict do nothing;
     end if;
-    v_freed := waybill.settle_budgets(i.job, i.attempt, i.cost_nano, p_budgets);
     if v_fenced and i.next = 'succeed' then
       update waybill.payloads set output = p_outputs[i.ord], output_attempt = i.attempt, carried = null where job_id = i.job;
     elsif v_fenced and i.carrying <> 'keep' then
@@ -157,7 +163,7 @@ begin
         from waybill.webhook_endpoints e where e.id = j.webhook_endpoint_id and e.disabled_at is null
         on conflict do nothing returning id into v_delivery;
     end if;
-    return query select i.ord, v_fenced, v_delivery, case when v_fenced then j end, v_freed;
+    return query select i.ord, v_fenced, v_delivery, case when v_fenced then j end, i.job = any (v_freed);
   end loop;
 end $$;
 `;

@@ -1,4 +1,4 @@
-/** Where a page of an operator's list begins, and how long it is. */
+/** Lists in the order in which things were noted: where a page begins, how long it is, and where the next one does. */
 import { Problem } from '@waybill/shared/domain/problem.ts';
 
 const defaultLimit = 100;
@@ -23,4 +23,21 @@ export function afterOf(text: string | undefined, what: string): number {
     `Cannot list ${what}: after is "${(text ?? '').slice(0, 40)}", expected the ord of the last one seen, or nothing`,
     { param: 'after' },
   );
+}
+
+export interface OrdList<Item> {
+  readonly object: 'list';
+  readonly data: readonly Item[];
+  readonly has_more: boolean;
+  /** What `after` is for the next page, now or later. */
+  readonly next_after: number;
+}
+
+/** @param found one more than the page holds, where there is more */
+export function ordList<Item extends { readonly ord: number }>(
+  found: readonly Item[],
+  { after, limit }: { readonly after: number; readonly limit: number },
+): OrdList<Item> {
+  const data = found.slice(0, limit);
+  return { object: 'list', data, has_more: found.length > limit, next_after: data.at(-1)?.ord ?? after };
 }

@@ -1,8 +1,8 @@
-import { parseEnvironment } from '@waybill/shared/config/environment.ts';
-import { settingsOf } from '@waybill/shared/config/load.ts';
-import { dearestPrice } from '@waybill/shared/pricing/estimate.ts';
 import { expect, test } from 'vitest';
-import { claimPrices } from './prices.ts';
+import { parseEnvironment } from '../config/environment.ts';
+import { settingsOf } from '../config/load.ts';
+import { callPrices, costsNothing, isFreeTarget } from './call-prices.ts';
+import { dearestPrice } from './estimate.ts';
 
 const parsed = parseEnvironment({ OPENAI_API_KEY: 'test', GEMINI_API_KEY: 'test' });
 if (parsed.kind === 'faults') throw new Error('the environment is valid');
@@ -23,7 +23,7 @@ const nowMs = Date.UTC(2026, 5, 1);
 function pricesOf(target: string, inputTokens = 1_000) {
   const provider = settings.providers[target.split('/')[0] ?? ''];
   if (!provider) throw new Error('the provider is configured');
-  return { provider, prices: claimPrices(provider, target, inputTokens, nowMs) };
+  return { provider, prices: callPrices(provider, target, inputTokens, nowMs) };
 }
 const free = { inputPerMillion: 0n, outputPerMillion: 0n };
 
@@ -62,4 +62,22 @@ test('a model that nobody knows is not free: the dearest one stands beside it', 
 test('a server of no known provider has no price, and a local one costs nothing', () => {
   expect(pricesOf('other/m').prices).toMatchObject({ expected: null, largest: null, maxOutputTokens: null });
   expect(pricesOf('ollama/llama3.2').prices).toMatchObject({ expected: free, largest: free });
+});
+
+test.for([
+  ['ollama/any', true],
+  ['openai/gpt-4.1-mini', false],
+  ['openai/nobody-knows-it', false],
+  ['gone/m', false],
+  ['constructor/m', false],
+] as const)('%s is known to cost nothing: %s', ([target, isFree]) => {
+  expect(isFreeTarget(target, settings.providers, 1_000, nowMs)).toBe(isFree);
+});
+
+test('nothing is what costs neither for what is read nor for what is written', () => {
+  expect(costsNothing(free)).toBe(true);
+  expect(costsNothing({ ...free, outputPerMillion: 1n })).toBe(false);
+  expect(costsNothing({ ...free, inputPerMillion: 1n })).toBe(false);
+  expect(costsNothing(null)).toBe(false);
+  expect(costsNothing(undefined)).toBe(false);
 });

@@ -55,8 +55,9 @@ test('cancelling a running job closes its call, and its attempt is aborted with 
 });
 
 test('a deadline that passes during a call closes it', async () => {
-  const { id } = await waybill.client.submit({ model: 'default', prompt: 'hold', expires_in: '1s' });
+  const { id } = await waybill.client.submit({ model: 'default', prompt: 'hold' });
   await calls(1);
+  await waybill.server.database.pool.query('update waybill.jobs set deadline_at = now() where id = $1', [id]);
   expect((await whenFinal(waybill.client, id)).status).toBe('expired');
   await eventually(
     () => provider.requests[0]?.isClosedEarly,

@@ -30,7 +30,7 @@ import {
   type WindowUse,
   windowsInUse,
 } from '@waybill/shared/store/backlog.ts';
-import { fail, move, park } from '../attempt/move.ts';
+import { move, park } from '../attempt/move.ts';
 import { createHeldLease, type HeldLease } from '../held-lease.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import { sharedState } from '../shared-state.ts';
@@ -299,9 +299,7 @@ async function moveAway(
     const next = found.find(
       ({ kind, target }) => kind === 'eligible' && target !== job.target && !tried.get(job.id)?.has(target),
     );
-    const why = hopeless(found);
-    if (why !== null) await fail(job, why.error, why.reason, found, context);
-    else if (next === undefined) await hold(job, found, context);
+    if (next === undefined) await hold(job, found, context);
     else if (await hasRoom(next.target, round, context)) {
       await leave(job, next.target, found, context);
       moved += 1;
@@ -309,17 +307,6 @@ async function moveAway(
       await holdJob(context.database, job.id, job.seq, context.now() + closedIntervalMs, 'recovery');
   }
   return moved;
-}
-
-/** Nothing that stands against any of its targets ends by itself, or by switching one on; null: something does. */
-function hopeless(
-  found: readonly Candidate[],
-): { error: 'exceeds_limit' | 'requirement_unmet'; reason: string } | null {
-  const reasons = new Set(found.map((candidate) => (candidate.kind === 'skipped' ? candidate.reason : null)));
-  const rest = reasons.difference(new Set(['label', 'excluded', 'exceeds_limit']));
-  if (found.length === 0 || rest.size > 0) return null;
-  const error = reasons.size === 1 && reasons.has('exceeds_limit') ? 'exceeds_limit' : 'requirement_unmet';
-  return { error, reason: [...reasons].join(', ') };
 }
 
 /** The others wait where they are: a backlog does not pour into the next target's. */
@@ -364,6 +351,6 @@ async function hold(job: BacklogHead, found: readonly Candidate[], { database, n
   if (found.some(({ kind, target }) => kind === 'eligible' && target === job.target))
     await holdJob(database, job.id, job.seq, now() + closedIntervalMs, 'breaker');
   else if (untils.length > 0) await holdJob(database, job.id, job.seq, Math.min(...untils), reason);
-  // Nothing that ends by itself.
+  // Nothing that ends by itself. Also where a label is missing: with the next configuration it may be there.
   else await holdJob(database, job.id, job.seq, now() + holdMs, areAll('breaker') ? 'breaker' : 'paused');
 }

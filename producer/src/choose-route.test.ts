@@ -116,6 +116,9 @@ test('of a history counts what fits the largest window, and all of it where nobo
   expect(some?.inputTokens).toBe((none?.inputTokens ?? 0) + 500);
   expect(much?.inputTokens).toBe(2_000 - 10);
   expect(much?.estimatedTokens).toBe(2_000);
+  expect(route({ model: 'cloud', historyTokens: 1_000_000 }, { change: { providers } }).ownTokens).toBe(
+    none?.estimatedTokens,
+  );
   expect(much?.windowTokens, 'it need not fit').toBe(none?.windowTokens);
   expect(tokensIn('default', 1_000_000).estimatedTokens, 'home/m may have any window').toBeGreaterThan(1_000_000);
 });

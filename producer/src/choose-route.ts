@@ -41,6 +41,8 @@ export interface Route {
   /** Of the configuration; null: the request named a target. */
   readonly chainName: string | null;
   readonly needs: RequestNeeds;
+  /** Estimated, of the request alone: without a history. */
+  readonly ownTokens: number;
   /** The job's own labels, its tenant's, and those of what was found in it. */
   readonly require: readonly string[];
   readonly excludeProviders: readonly string[];
@@ -73,7 +75,16 @@ export function findRoute(wish: Wish, input: RouteInput): Route {
     excludeProviders,
   };
   const found = candidates(ordered, asked, factsOf);
-  return { chain, chainName: name, needs, require, excludeProviders, detected, candidates: found };
+  return {
+    chain,
+    chainName: name,
+    needs,
+    ownTokens: own.estimatedTokens,
+    require,
+    excludeProviders,
+    detected,
+    candidates: found,
+  };
 }
 
 /** The history is trimmed to the window of its target: no more of it is sent, or paid for, than fits the largest. */

@@ -12,6 +12,10 @@ export const noHistory: HistorySize = { tokens: 0, require: [] };
 /** More than any window: for targets whose window nobody knows. */
 const mostTokens = 2_000_000;
 
+/** What its next turn will find. @param ownTokens estimated, of this turn alone */
+export const withTurn = ({ tokens }: HistorySize, ownTokens: number): number =>
+  Math.min(mostTokens, tokens + ownTokens);
+
 /** Read once for each conversation of a request. */
 export function createHistorySizes(
   { kysely }: Pick<Database, 'kysely'>,
@@ -23,14 +27,14 @@ export function createHistorySizes(
     if (seen !== undefined) return seen;
     const row = await kysely
       .selectFrom('waybill.jobs')
-      .select(['estimated_tokens', 'require'])
+      .select(['conversation_tokens', 'require'])
       .where('tenant_id', '=', tenantId)
       .where('conversation', '=', conversation)
       .where('status', 'in', ['queued', 'in_progress', 'awaiting_approval', 'succeeded'])
       .orderBy('id', 'desc')
       .limit(1)
       .executeTakeFirst();
-    const size = row ? { tokens: Math.min(mostTokens, row.estimated_tokens), require: row.require } : noHistory;
+    const size = row ? { tokens: row.conversation_tokens ?? 0, require: row.require } : noHistory;
     known.set(conversation, size);
     return size;
   };

@@ -3,7 +3,7 @@ import { defaultExpiryMs, priorityRank, splitTarget } from '@waybill/shared/doma
 import { skippedJson } from '@waybill/shared/routing/candidates.ts';
 import type { NewJob } from '@waybill/shared/store/insert-jobs.ts';
 import { findRoute, type RouteInput, startOf } from './choose-route.ts';
-import type { HistorySize } from './history-sizes.ts';
+import { type HistorySize, withTurn } from './history-sizes.ts';
 import type { JobRequest } from './job-request.ts';
 
 export interface ResolveInput extends RouteInput {
@@ -49,6 +49,7 @@ export function resolveJob(job: JobRequest, input: ResolveInput): NewJob {
     outputBound: needs.outputBound,
     maxCostNano: job.maxCostNano,
     conversation: job.conversation,
+    conversationTokens: job.conversation === null ? null : withTurn(input.history, route.ownTokens),
     attemptTimeoutMs: job.attemptTimeoutMs,
     expiresInMs: job.expiresInMs ?? defaultExpiryMs[job.priority],
     metadata: job.metadata,

@@ -9,7 +9,7 @@ import type { QueueBackend } from '@waybill/shared/queue/queue.ts';
 import { createSealer } from '@waybill/shared/security/seal.ts';
 import { claimJobs } from '@waybill/shared/store/claim.ts';
 import { type Database, openDatabase } from '@waybill/shared/store/database.ts';
-import { readEpoch, swapEpoch } from '@waybill/shared/store/epochs.ts';
+import { keepEpoch, readEpoch, swapEpoch } from '@waybill/shared/store/epochs.ts';
 import { insertJobs } from '@waybill/shared/store/insert-jobs.ts';
 import type { JobRow } from '@waybill/shared/store/jobs.ts';
 import { migrate } from '@waybill/shared/store/migrate.ts';
@@ -251,6 +251,20 @@ describe('epochs on PostgreSQL and Redis', () => {
     expect(await permitsOf(target)).toEqual([`${provider}-live`]);
   });
 
+  it('do not age while somebody keeps them, whose they are', async () => {
+    const epoch = await settled();
+    const { database } = first;
+    const ageMs = async () => (await readEpoch(database, provider, 'unused')).ageMs;
+    await database.pool.query(`update waybill.epochs set changed_at = now() - interval '1 hour' where provider = $1`, [
+      provider,
+    ]);
+    await keepEpoch(database, provider, 'of another process');
+    expect(await ageMs()).toBeGreaterThan(3_000_000);
+    await keepEpoch(database, provider, epoch);
+    expect(await ageMs()).toBeLessThan(3_000_000);
+    expect(await epochInDatabase()).toBe(epoch);
+  });
+
   it('are waited for also by a process that comes while the winner rebuilds', async () => {
     const before = await settled();
     await startCall(`${provider}-live`, await newWorker(), before);
@@ -324,7 +338,7 @@ function jobFor(target: string, provider: string) {
     excludeProviders: [],
     estimatedTokens: 10,
     ...{ estimatedOutput: 0, inputBound: 10, outputBound: null, apiKeyId: null, endUser: null, maxCostNano: null },
-    ...{ conversation: null, detected: [], webhookEvents: [], skipped: null },
+    ...{ conversation: null, conversationTokens: null, detected: [], webhookEvents: [], skipped: null },
     attemptTimeoutMs: null,
     expiresInMs: 3_600_000,
     metadata: {},

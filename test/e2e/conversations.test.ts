@@ -68,6 +68,20 @@ test('a turn brings along what was said before, and a fallback keeps it', async 
   expect(contents(a, 'four').at(-2)).toBe('b heard three');
 });
 
+test('how long it is, is not forgotten over a turn at a target with a small window', async () => {
+  const at = (model: string, content: string) => ({
+    conversation: 'long',
+    body: { model, messages: [{ role: 'user', content }], max_tokens: 100 },
+  });
+  const said = async (job: object) => whenFinal(waybill.client, (await waybill.client.submit(job)).id);
+  expect(await said(at('b/m', 'word '.repeat(8_000)))).toMatchObject({ status: 'succeeded' });
+  expect(await said(at('a/m', 'short'))).toMatchObject({ status: 'succeeded', target: 'a/m' });
+  const { input_tokens: small } = await waybill.client.estimate(at('a/m', 'next'));
+  const { input_tokens: all } = await waybill.client.estimate(at('b/m', 'next'));
+  expect(small).toBe(3_000 - 100);
+  expect(all).toBeGreaterThan(8_000);
+});
+
 test('conversations of other names are others', async () => {
   await speak('elsewhere', 'alone');
   expect(contents(a, 'alone')).toEqual(['alone']);

@@ -343,7 +343,7 @@ describe('check-drift', () => {
     const env = await configured({ openai: good() }, ['openai/my-tune', 'openai/gpt-4.1-mini']);
     const { code, stdout, stderr } = await cli(['check-drift', '--recorded', folder, '--json'], env);
     expect(code).toBe(1);
-    expect(stderr).toContain('Making 2 real calls of one token; providers may bill them.');
+    expect(stderr).toContain('Making at most 2 real calls of one token; providers may bill them.');
     expect(stderr).toContain('Recorded the answer of openai/gpt-4.1-mini');
     expect(JSON.parse(stdout)).toMatchObject({
       checked: 1,

@@ -177,6 +177,7 @@ export function newJob(targets: readonly string[], more: MoreOfJob = {}) {
     endUser: more.endUser ?? null,
     maxCostNano: more.maxCostNano ?? null,
     conversation: more.conversation ?? null,
+    conversationTokens: null,
     detected: [],
     skipped: null,
     webhookEvents: more.webhookEvents ?? [],

@@ -6,7 +6,7 @@ test.each<[Parameters<typeof changeText>[1], string]>([
   [{ action: 'close', changed: ['p/*', 'p/m'] }, 'p/*  closed\np/m  closed'],
   // Also one that was closed already: what was counted is forgotten.
   [{ action: 'reset', changed: ['p/m'] }, 'p/m  reset'],
-  [{ action: 'reset', changed: [] }, 'p/\\x1b  nothing to change'],
+  [{ action: 'close', changed: [] }, 'p/\\x1b  nothing to change'],
 ])('%j is told as %j', (change, text) => {
   expect(changeText('p/\u001b', change)).toBe(text);
 });

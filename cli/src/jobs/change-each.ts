@@ -5,7 +5,7 @@ import { type ErrorJson, errorJson, print, printJson } from '../output.ts';
 
 /** For the help of each command that takes ids. */
 export const aboutIds =
-  'Of several ids the first that cannot be changed ends it with 1; with --json its error stands beside the jobs changed before.';
+  'Of several ids the first that cannot be changed ends it, with 1 where the job is in the way; with --json its error stands beside the jobs changed before.';
 
 export async function changeEach(
   ids: readonly string[],

@@ -23,9 +23,13 @@ export interface CallResult {
 const totalMs = 120_000;
 const firstByteMs = 60_000;
 
-/** Said before the first of them: they are the only ones of these commands that may cost something. */
-export const announceCalls = (calls: number): void =>
-  say(`Making ${calls} real call${calls === 1 ? '' : 's'} of one token; providers may bill them.`);
+/** Said before the first of them: they are the only ones of these commands that may cost something. Of none nothing is said. */
+export function announceCalls(calls: number, isMost = false): void {
+  if (calls > 0)
+    say(
+      `Making ${isMost ? 'at most ' : ''}${calls} real call${calls === 1 ? '' : 's'} of one token; providers may bill them.`,
+    );
+}
 
 /** @param onBody told the JSON that came, before it is read */
 export async function callOnce(

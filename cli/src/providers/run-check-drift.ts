@@ -98,7 +98,7 @@ async function checkAnswers(
     const question = questionsOf(provider).find(isReadable);
     return question === undefined ? [] : modelsInUse(settings, provider).map((model) => ({ question, model }));
   });
-  announceCalls(asked.length);
+  announceCalls(asked.length, true);
   return mapAtMost(asked, mostCallsAtOnce, signal, async ({ question, model }) => {
     const outcome = await checkAnswer(question, model, folder, signal);
     const endpoint = shownAddress(question.endpoint);

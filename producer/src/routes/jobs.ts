@@ -5,7 +5,7 @@ import { isFinal, type JobStatus, jobStatuses } from '@waybill/shared/domain/job
 import { Problem } from '@waybill/shared/domain/problem.ts';
 import { tellEnded } from '@waybill/shared/queue/tell-ended.ts';
 import { batchCounts } from '@waybill/shared/store/batch-stats.ts';
-import { reasonToSkip, startAgain } from '@waybill/shared/store/job-actions.ts';
+import { isRetryable, startAgain } from '@waybill/shared/store/job-actions.ts';
 import { cancelJob } from '@waybill/shared/store/job-end.ts';
 import { findJob, type JobRow, type JobView, listJobs, placeInBacklog } from '@waybill/shared/store/jobs.ts';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
@@ -226,7 +226,7 @@ async function retry(request: Request, response: Response, context: ApiContext):
   const before = await view(request, response, context);
   const { tenant_id: tenantId, id } = before.job;
   // Before its route, which may not be there any more.
-  if (reasonToSkip('retry', before.job, new Date()) !== null) throw notRetryable(before.job);
+  if (!isRetryable(before.job.status)) throw notRetryable(before.job);
   const route = await createRouteAgain(model, context);
   const { request: stored } = await database.kysely
     .selectFrom('waybill.payloads')

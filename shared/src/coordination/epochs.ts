@@ -13,7 +13,15 @@ import { type QueueBackend, webhookQueueName } from '../queue/queue.ts';
 import { amountOf, type RateLimit, rateLimits } from '../routing/limits.ts';
 import type { Database } from '../store/database.ts';
 import { returnQueuedDeliveries } from '../store/deliveries.ts';
-import { openPermits, readEpoch, returnDispatched, type SpentRow, spentLately, swapEpoch } from '../store/epochs.ts';
+import {
+  keepEpoch,
+  openPermits,
+  readEpoch,
+  returnDispatched,
+  type SpentRow,
+  spentLately,
+  swapEpoch,
+} from '../store/epochs.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Coordination, SpentRate } from './coordination.ts';
 
@@ -96,18 +104,39 @@ async function rebuild(
   { database, coordination, queues, logger, settings }: EpochsOptions,
 ): Promise<boolean> {
   const permits = await openPermits(database, provider);
-  const spent = await spentRates(provider, settings(), database);
+  const spent = await whileKept(provider, epoch, database, () => spentRates(provider, settings(), database));
   const returned = queues.isRebuiltWithEpoch ? await restoreQueue(provider, database, queues) : 0;
   if ((await readEpoch(database, provider, epoch)).epoch !== epoch) return false;
   await coordination.restore(provider, epoch, permits, spent);
-  const counts = { provider, permits: permits.length, jobs: returned };
-  if (permits.length + returned > 0)
-    logger.warn(counts, 'the coordination store had lost its state of a provider: rebuilt it');
+  tellRebuilt(provider, { permits: permits.length, jobs: returned }, coordination, logger);
+  return true;
+}
+
+const keepMs = 1_000;
+
+/** A day's calls take long to count, in statements that end in time: the others wait for as long as this process is at it. */
+async function whileKept<T>(provider: string, epoch: string, database: Database, work: () => Promise<T>): Promise<T> {
+  const keep = () => void keepEpoch(database, provider, epoch).catch(() => undefined);
+  const keeping = setInterval(keep, keepMs);
+  try {
+    return await work();
+  } finally {
+    clearInterval(keeping);
+  }
+}
+
+function tellRebuilt(
+  provider: string,
+  { permits, jobs }: { readonly permits: number; readonly jobs: number },
+  coordination: Coordination,
+  logger: Logger,
+): void {
+  const counts = { provider, permits, jobs };
+  if (permits + jobs > 0) logger.warn(counts, 'the coordination store had lost its state of a provider: rebuilt it');
   else logger.debug(counts, 'the coordination store knew nothing of a provider');
-  if (returned > 0) coordination.publish({ type: 'work' });
+  if (jobs > 0) coordination.publish({ type: 'work' });
   // Its breakers and pauses are gone with it: who waits for one of them is looked at again.
   coordination.publish({ type: 'breaker_changed', target: `${provider}/*` });
-  return true;
 }
 
 async function restoreQueue(name: string, database: Database, queues: QueueBackend): Promise<number> {

@@ -1,4 +1,6 @@
 /** Permits, whichever store keeps them: calls of one tick go out together, and those under way are renewed. */
+
+import type { CollectOptions } from '../store/collect-tick.ts';
 import type {
   BreakerReading,
   Coordination,
@@ -23,7 +25,7 @@ export interface PermitStore {
 }
 
 // What fails fails for all: tried again one by one, a script whose answer was lost would have run twice.
-const groups = { maxItems: 100, maxInFlight: 2, mayBeOfItem: () => false };
+const groups: CollectOptions = { maxItems: 100, maxInFlight: 2, again: () => 'none' };
 
 export function createPermits(
   store: PermitStore,

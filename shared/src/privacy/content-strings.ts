@@ -67,7 +67,9 @@ function* textsOf({ key, parent }: Place, text: string, unreadFiles: UnreadFiles
 /** Pictures and sound are no texts. What stands in the place of a picture and is not called one may be a document. */
 function isUnread(place: string, uri: string, file: FileText | null): boolean {
   if (place === 'file.file_data') return file === null ? /^\s*data:/i.test(uri) : !file.isWhole;
-  return place === 'image_url.url' && file?.isWhole === false && !/^\s*data:\s*image\//i.test(uri);
+  if (place !== 'image_url.url' || !/^\s*data:/i.test(uri) || /^\s*data:\s*image\//i.test(uri)) return false;
+  // One that is not in base64 was read as it stands, which says all of a text only.
+  return file === null ? !/^\s*data:\s*(?:text\/|[;,])/i.test(uri) : !file.isWhole;
 }
 
 /** Providers put the parts of a message together, and so does this: a number may be cut in two by a part's end. */

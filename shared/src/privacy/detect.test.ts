@@ -177,6 +177,8 @@ describe('of files', () => {
     ['Latin 1 with binary bytes behind', file(uri('a/b', Buffer.from(`\u00fc${longText}\u0000`, 'latin1')))],
     ['a document that is sent as a picture', image(uri('application/pdf', `%PDF-1.4\n${card}`))],
     ['a data URI that is not in base64', file('data:application/pdf,%25PDF-1.4')],
+    ['a document in the place of a picture that is not in base64', image('data:application/pdf,%25PDF-1.4')],
+    ['one with a parameter behind the mark', image(`data:application/pdf;base64;x=1,${base64('%PDF-1.4')}`)],
   ])('%s counts as all that was asked for, unless it may pass', (_, body) => {
     expect(detectIn(body, ['iban', 'email'])).toEqual(['email', 'iban']);
     expect(detectIn(body, ['iban', 'email'], 'found')).toEqual(['email', 'iban']);

@@ -151,6 +151,9 @@ describe('finds', () => {
       'SS# 123.45.6789',
     ],
     secret: [
+      'postgres://app:2024&Spring@db',
+      'postgres://app:123;abcdef@db/app',
+      'mysql://root:7(hunter)2@db.internal',
       example('sk-', letters.slice(0, 48)),
       example('sk-proj-', letters.slice(0, 48)),
       example('sk-ant-api03-', letters.slice(0, 95)),

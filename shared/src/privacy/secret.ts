@@ -74,7 +74,7 @@ const named: readonly RegExp[] = [
 
 /** `scheme://user:password@host`. The password may hold one `@` that should have been encoded. */
 const inUrl =
-  /(?<=[a-z0-9]):\/\/[^\s:/@?#"'<>]{0,100}:([^\s/@"'<>]{4,200}|[^\s/@"'<>]{0,100}@[^\s/@"'<>,;:?#&]{3,100})@[A-Za-z0-9[]/gi;
+  /(?<=[a-z0-9]):\/\/([^\s:/@?#"'<>]{0,100}):([^\s/@"'<>]{4,200}|[^\s/@"'<>]{0,100}@[^\s/@"'<>,;:?#&]{3,100})@[A-Za-z0-9[]/gi;
 
 /** What stands in the place of a password, from its first to its last character; a real one may begin like it. */
 const placeholders: readonly RegExp[] = [
@@ -89,13 +89,15 @@ const placeholders: readonly RegExp[] = [
   /^<[^<>]+>$/,
 ];
 
-/** `https://example.com:8080,…`: the end of a port. */
+/** `https://example.com:8080,…`: the end of a port, behind what is the name of a host and not of a user. */
 const port = /^[0-9]{1,5}[,;?#&|(){}[\]]/;
+const hostName = /^(?:localhost|\[.*|.*\..*)$/i;
 
-function isPassword(text: string): boolean {
+function isPassword(user: string, text: string): boolean {
   const decoded = text.replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   const first = text.replace(/@.*$/s, '');
-  return !port.test(text) && ![first, decoded].some((each) => placeholders.some((form) => form.test(each)));
+  if (hostName.test(user) && port.test(text)) return false;
+  return ![first, decoded].some((each) => placeholders.some((form) => form.test(each)));
 }
 
 export function holdsSecret(text: string): boolean {
@@ -104,7 +106,7 @@ export function holdsSecret(text: string): boolean {
     webToken.test(text) ||
     prefixed.some((form) => matches(text, form, looksRandom)) ||
     named.some((form) => form.test(text)) ||
-    matches(text, inUrl, isPassword)
+    text.matchAll(inUrl).some(([, user = '', password = '']) => isPassword(user, password))
   );
 }
 

@@ -74,6 +74,11 @@ describe('a limit', () => {
       waitFor(2_000, 'rate_limit'),
     ],
     [
+      'is left where it would be waited for in vain, also by a class that always waits',
+      { waitMs: hourMs, patienceMs: null },
+      fallBackTo('b/1'),
+    ],
+    [
       'is left where it would be waited for in vain, for what comes back in time',
       { candidates: [eligible('a/1'), skipped('b/1', nowMs + 15_000)], waitMs: hourMs },
       fallBackTo('b/1', 15_000),
@@ -95,6 +100,11 @@ describe('a limit', () => {
       'an earlier one a moment later, so that no job goes round without a pause',
       { target: 'c/1' },
       fallBackTo('a/1', 3_000),
+    ],
+    [
+      'an earlier one in immediate mode no sooner than here',
+      { target: 'c/1', mode: 'immediate', waitMs: 40_000 },
+      fallBackTo('a/1', 40_000),
     ],
     ['an earlier one after the patience of its class', { target: 'c/1', waitMs: 3_000_000 }, fallBackTo('a/1', 5_000)],
     [

@@ -45,9 +45,10 @@ export function decideLimit(obstacle: LimitObstacle): Turn {
   const patience = mode === 'immediate' ? 0 : patienceMs;
   const others = othersOf(obstacle);
   const isOver = patience !== null && waitedMs + waitMs > patience;
-  const next = isOver ? moveOn(obstacle, others, Math.min(waitMs, patience)) : null;
-  // What would wait here to its end goes where another target comes back in time.
+  // What would wait here to its end goes where another target can take it in time.
   const isInVain = nowMs + waitMs >= deadlineAtMs;
+  const backMs = patience ? Math.min(waitMs, patience) : waitMs;
+  const next = isOver || isInVain ? moveOn(obstacle, others, backMs) : null;
   return next ?? (isInVain ? moveLater(obstacle, others) : null) ?? waitHere(obstacle, waitMs, 'rate_limit');
 }
 

@@ -83,15 +83,18 @@ export function comesBackAtMs(input: DecideInput, decision: Decision): number | 
   const { failure, nowMs, retryInMs, deadlineAtMs } = input;
   const rule = failureRule(failure.kind);
   const isLeft = hasRetriesLeft(input, rule);
-  if (!endsByItself(failure, rule) && !isLeft) return rule.waiting ? deadlineAtMs : null;
+  // Another credential of it is about to be tried.
+  const isAskedAgain = decision.kind === 'retry';
+  if (!endsByItself(failure, rule) && !isLeft && !isAskedAgain) return rule.waiting ? deadlineAtMs : null;
   const delayMs = decision.kind === 'retry' ? decision.delayMs : isLeft ? retryInMs : 0;
   // The provider's own time wins over ours, also when it is sooner.
   return nowMs + Math.max(failure.retryAfterMs ?? pauseOf(failure)?.ms ?? 0, delayMs);
 }
 
 /** A limit ends, a pause too; but not a limit of which the provider says that asking again is of no use, and no time. */
-const endsByItself = ({ isFinalHere, retryAfterMs }: Failure, { waiting, pause }: FailureRule): boolean =>
-  pause !== null || (waiting && !(isFinalHere === true && retryAfterMs === null));
+const endsByItself = (failure: Failure, { waiting, pause }: FailureRule): boolean =>
+  pause !== null ||
+  (waiting && (failure.isFinalHere !== true || failure.retryAfterMs !== null || pauseOf(failure) !== null));
 
 const actionOf = ({ action, policy, failure }: DecideInput, rule: FailureRule): FailureAction =>
   action ?? policy.on[failure.kind] ?? rule.action;

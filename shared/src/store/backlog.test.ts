@@ -54,7 +54,7 @@ async function addJob(difference: Partial<Some> = {}): Promise<JobRow> {
         ...{ expiresInMs: 3_600_000, metadata: {}, webhookEndpointId: null, runAt: null },
         ...{ traceId: null, traceparent: null, request: '{}' },
         ...{ estimatedOutput: 0, inputBound: 10, outputBound: null, apiKeyId: null, endUser: null, maxCostNano: null },
-        ...{ conversation: null, detected: [], webhookEvents: [], skipped: null },
+        ...{ conversation: null, conversationTokens: null, detected: [], webhookEvents: [], skipped: null },
       },
     ],
     new Map([[target, 0]]),

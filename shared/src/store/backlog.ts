@@ -7,7 +7,6 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 import type { JobRow } from './jobs.ts';
-import { limitedSince } from './waiting.ts';
 
 /** The jobs of one tenant and class, for one target. */
 export interface BacklogGroup {
@@ -174,27 +173,21 @@ export async function triedTargets(
 export const heldReasons = ['recovery', 'paused', 'rate_limit', 'breaker', 'budget'] as const;
 export type HeldReason = (typeof heldReasons)[number];
 
-/** Leaves a job where it is until something may have changed. */
-export async function holdJob(
-  database: Database,
-  id: string,
-  seq: number,
+/** Leaves jobs where they are until something may have changed. How long they have waited for a limit is not forgotten by it. */
+export async function holdJobs(
+  { pool }: Database,
+  jobs: readonly { readonly id: string; readonly seq: number }[],
   untilMs: number,
   reason: HeldReason,
 ): Promise<void> {
-  await database.kysely
-    .updateTable('waybill.jobs')
-    .set({
-      available_at: new Date(untilMs),
-      waiting_reason: reason,
-      waiting_since: sql<Date>`coalesce(waiting_since, now())`,
-      waiting_until: new Date(untilMs),
-      ...limitedSince(reason),
-    })
-    .where('id', '=', id)
-    .where('seq', '=', seq)
-    .where('status', '=', 'queued')
-    .execute();
+  if (jobs.length === 0) return;
+  await pool.query(
+    `update waybill.jobs j set available_at = $3, waiting_reason = $4, waiting_since = coalesce(waiting_since, now()), waiting_until = $3,
+       limited_since = case when $4 = 'rate_limit' then coalesce(limited_since, clock_timestamp()) else limited_since end
+     from (select id, seq from unnest($1::text[], $2::int[]) as u(id, seq)) i
+     where j.id = i.id and j.seq = i.seq and j.status = 'queued'`,
+    [jobs.map(({ id }) => id), jobs.map(({ seq }) => seq), new Date(untilMs), reason],
+  );
 }
 
 /**

@@ -7,7 +7,7 @@ import { type BudgetRule, budgetSubjects, type TokenPrice } from '../routing/bud
 import { type Refusal, refusals } from '../routing/decide-without-attempt.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database } from './database.ts';
-import { isOfServer } from './faults.ts';
+import { againAfter } from './faults.ts';
 import type { JobRow } from './jobs.ts';
 
 export interface ClaimRequest {
@@ -102,8 +102,7 @@ export function createClaimer(
   database: Database,
   budgets: () => readonly BudgetRule[],
 ): (request: ClaimRequest) => Promise<Claim> {
-  const mayBeOfItem = (error: unknown) => !isOfServer(error);
-  const options = { maxItems: maxClaims, maxInFlight: maxStatements, mayBeOfItem };
+  const options = { maxItems: maxClaims, maxInFlight: maxStatements, again: againAfter };
   return collectTick((requests) => claimJobs(database, requests, budgets()), options);
 }
 

@@ -40,14 +40,29 @@ test('one bad item fails alone', async () => {
   expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
-test('what no item is at fault for fails for all at once', async () => {
+test('where only a smaller statement may help, halves are tried, down to the item that is stuck', async () => {
   const sizes: number[] = [];
   const slow = collectTick(
     async (items: readonly number[]) => {
       sizes.push(items.length);
-      throw new Error('took too long');
+      if (items.includes(13)) throw new Error('took too long');
+      return items;
     },
-    { maxItems: 10, mayBeOfItem: (error) => !(error instanceof Error && error.message === 'took too long') },
+    { maxItems: 10, again: () => 'halves' },
+  );
+  const results = await Promise.allSettled([1, 2, 3, 13, 5].map(slow));
+  expect(results.map(({ status }) => status === 'fulfilled')).toEqual([true, true, true, false, true]);
+  expect(sizes).toEqual([5, 3, 2, 1, 1]);
+});
+
+test('what would fail for each fails for all at once', async () => {
+  const sizes: number[] = [];
+  const slow = collectTick(
+    async (items: readonly number[]) => {
+      sizes.push(items.length);
+      throw new Error('the server is gone');
+    },
+    { maxItems: 10, again: () => 'none' },
   );
   const results = await Promise.allSettled([slow(1), slow(2), slow(3)]);
   expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected']);

@@ -72,6 +72,16 @@ export interface SpentRow {
   readonly output_tokens: number;
 }
 
+/** The process that changed it is at work: nobody else takes its turn meanwhile. */
+export async function keepEpoch(database: Database, provider: string, epoch: string): Promise<void> {
+  await sql`update waybill.epochs set changed_at = clock_timestamp() where provider = ${provider} and epoch = ${epoch}`.execute(
+    database.kysely,
+  );
+}
+
+/** A day of a large house is many rows: they are counted in parts, none of which takes longer than a statement may. */
+const partMs = 3_600_000;
+
 /**
  * What was called lately, for windows that a lost store counted: of calls under way what was reserved for them, of the
  * others what they really used.
@@ -82,16 +92,29 @@ export async function spentLately(
   sinceMs: number,
   slotMs: number,
 ): Promise<SpentRow[]> {
-  return database.transaction(async (trx) => {
-    // A day of a large house is many rows, and until they are counted the provider is shut.
-    await sql`set local statement_timeout = '2min'`.execute(trx);
-    const { rows } = await sql<SpentRow>`
+  const { rows: clock } = await sql<{ ms: number }>`
+    select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as ms`.execute(database.kysely);
+  const nowMs = clock[0]?.ms ?? 0;
+  // No slot is cut in two.
+  const stepMs = Math.ceil(partMs / slotMs) * slotMs;
+  const found: SpentRow[] = [];
+  for (let slot = Math.floor((nowMs - sinceMs) / slotMs); slot * slotMs <= nowMs; slot += stepMs / slotMs)
+    found.push(...(await spentIn(database, provider, { fromMs: slot * slotMs, toMs: slot * slotMs + stepMs, slotMs })));
+  return found;
+}
+
+async function spentIn(
+  { kysely }: Database,
+  provider: string,
+  { fromMs, toMs, slotMs }: { readonly fromMs: number; readonly toMs: number; readonly slotMs: number },
+): Promise<SpentRow[]> {
+  const { rows } = await sql<SpentRow>`
     select target, split_part(coalesce(place, 'default'), '@', 1) as account,
       floor(extract(epoch from started_at) * 1000 / ${slotMs}::float8)::float8 as slot, count(*)::float8 as requests,
       coalesce(sum(input_tokens), 0)::float8 as input_tokens, coalesce(sum(output_tokens), 0)::float8 as output_tokens
     from waybill.attempts
-    where started_at > clock_timestamp() - ${sinceMs} * interval '1 millisecond' and split_part(target, '/', 1) = ${provider}
-    group by 1, 2, 3`.execute(trx);
-    return rows;
-  });
+    where started_at >= to_timestamp(${fromMs}::float8 / 1000) and started_at < to_timestamp(${toMs}::float8 / 1000)
+      and split_part(target, '/', 1) = ${provider}
+    group by 1, 2, 3`.execute(kysely);
+  return rows;
 }

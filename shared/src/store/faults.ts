@@ -1,4 +1,5 @@
 /** What went wrong with a statement, by SQLSTATE where the server said one, else by the driver's words. */
+import type { Again } from './collect-tick.ts';
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
 
@@ -13,8 +14,11 @@ export function isUnanswered(error: unknown): boolean {
   );
 }
 
-/** No value that was sent is at fault: others were in the way, or the server is not well. */
-export const isOfServer = (error: unknown): boolean => isUnanswered(error) || /^(?:40|53|55P03)/.test(codeOf(error));
+/** How a statement for many is tried again: others were in its way, the server is not well, or one of its values is at fault. */
+export function againAfter(error: unknown): Again {
+  if (/^(?:40|55P03|57014)/.test(codeOf(error))) return 'halves';
+  return isUnanswered(error) || /^53/.test(codeOf(error)) ? 'none' : 'each';
+}
 
 /** SQLSTATE classes 22 (data) and 23 (constraint), or a value that our own code could not even write. */
 export const isDataFault = (error: unknown): boolean =>

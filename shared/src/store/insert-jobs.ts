@@ -35,6 +35,8 @@ export interface NewJob {
   readonly endUser: string | null;
   readonly maxCostNano: bigint | null;
   readonly conversation: string | null;
+  /** Estimated, up to and with this turn; null: it is none. */
+  readonly conversationTokens: number | null;
   readonly detected: readonly string[];
   readonly webhookEvents: readonly string[];
   readonly attemptTimeoutMs: number | null;
@@ -70,6 +72,7 @@ const columns: readonly (readonly [column: string, type: string, read: (job: New
   ['end_user', 'text', (job) => job.endUser],
   ['max_cost_nano', 'bigint', (job) => job.maxCostNano?.toString() ?? null],
   ['conversation', 'text', (job) => job.conversation],
+  ['conversation_tokens', 'int', (job) => job.conversationTokens],
   ['attempt_timeout_ms', 'int', (job) => job.attemptTimeoutMs],
   ['expires_in_ms', 'bigint', (job) => job.expiresInMs],
   ['webhook_endpoint_id', 'text', (job) => job.webhookEndpointId],

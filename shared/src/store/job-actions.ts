@@ -54,7 +54,7 @@ export interface PageOutcome {
 
 const cancellable: ReadonlySet<string> = new Set(['queued', 'in_progress', 'awaiting_approval']);
 const retryable = ['failed', 'cancelled', 'expired'] as const;
-const isRetryable = (status: string): boolean => (retryable as readonly string[]).includes(status);
+export const isRetryable = (status: string): boolean => (retryable as readonly string[]).includes(status);
 
 /** null: the job changes; else why it stays as it is. */
 export function reasonToSkip(

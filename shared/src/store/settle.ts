@@ -17,7 +17,7 @@ import type { BudgetRule } from '../routing/budgets.ts';
 import { budgetsJson } from './claim.ts';
 import { collectTick } from './collect-tick.ts';
 import type { Database } from './database.ts';
-import { isOfServer } from './faults.ts';
+import { againAfter } from './faults.ts';
 import type { JobRow } from './jobs.ts';
 import { limitedSince } from './waiting.ts';
 
@@ -135,7 +135,7 @@ export function createSettler(database: Database, budgets: () => readonly Budget
   return collectTick((settlements) => settleAttempts(database, settlements, budgets()), {
     maxItems: maxSettlements,
     maxInFlight: maxStatements,
-    mayBeOfItem: (error) => !isOfServer(error),
+    again: againAfter,
   });
 }
 

@@ -112,6 +112,7 @@ export interface JobTable {
   estimated_tokens: number;
   /** The part of them that is output. */
   estimated_output: Generated<number>;
+  conversation_tokens: number | null;
   /** No tokenizer counts more input than this. */
   input_bound: Generated<number>;
   /** As the request bounds its output; null: it does not. */

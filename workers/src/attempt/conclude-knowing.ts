@@ -1,7 +1,7 @@
 /** The conclusion of an attempt, with what the fleet knows: where the job may go, and whether a retry is due. */
 import { failure } from '@waybill/shared/providers/dialect.ts';
 import type { CallResult } from '@waybill/shared/providers/transport.ts';
-import { candidates } from '@waybill/shared/routing/candidates.ts';
+import { type Candidate, candidates } from '@waybill/shared/routing/candidates.ts';
 import { needsOf } from '@waybill/shared/routing/job-needs.ts';
 import { type SharedState, targetFacts } from '@waybill/shared/routing/target-facts.ts';
 import { windowsOf } from '../dispatch/windows.ts';
@@ -34,10 +34,11 @@ export async function concludeKnowing(ended: Omit<Ended, Known>, context: Worker
     return second;
   } catch (error) {
     logger.error({ err: error, job_id: ended.job.id }, 'an attempt could not be concluded with what the fleet knows');
-    const found = candidates(job.targets, needsOf(job, settings), targetFacts(settings, nothingKnown(context), now()));
-    const alone = { ...ended, candidates: found, windowOf: () => 0, nowMs: now(), random: random(), retryInMs: 0 };
+    const here: Candidate[] = [{ target: ended.target, kind: 'eligible' }];
+    const alone = { ...ended, candidates: here, windowOf: () => 0, nowMs: now(), random: random(), retryInMs: 0 };
     try {
-      return conclude(alone);
+      const facts = targetFacts(settings, nothingKnown(context), now());
+      return conclude({ ...alone, candidates: candidates(job.targets, needsOf(job, settings), facts) });
     } catch (fault) {
       // A fault of ours in reading the answer: the attempt must end all the same.
       logger.error({ err: fault, job_id: ended.job.id }, 'an attempt could not be concluded');

@@ -21,7 +21,7 @@ import {
   dueGroups,
   type HeldReason,
   heldReasons,
-  holdJob,
+  holdJobs,
   markDispatched,
   readHeads,
   releaseHeld,
@@ -50,6 +50,8 @@ const mostPasses = 4;
 const fewestHeads = 4;
 /** How long a job stays aside whose targets are all switched off. */
 const holdMs = 60_000;
+/** How long jobs stay aside that may go to another target alone, which has no room. */
+const asideMs = 5_000;
 /** A target that takes nothing is looked at again after this. */
 const closedIntervalMs = 1_000;
 /** Jobs that wait for a budget are woken a few at a time: each settle frees little. */
@@ -288,6 +290,7 @@ async function moveAway(
   leftOver: 'in_line' | 'aside',
 ): Promise<number> {
   const tried = await triedTargets(context.database, jobs);
+  const noRoom: BacklogHead[] = [];
   let moved = 0;
   for (const job of jobs) {
     const found = candidates(job.targets, needsOf(job, round.settings), round.factsOf);
@@ -303,9 +306,9 @@ async function moveAway(
     else if (await hasRoom(next.target, round, context)) {
       await leave(job, next.target, found, context);
       moved += 1;
-    } else if (leftOver === 'aside')
-      await holdJob(context.database, job.id, job.seq, context.now() + closedIntervalMs, 'recovery');
+    } else noRoom.push(job);
   }
+  if (leftOver === 'aside') await holdJobs(context.database, noRoom, context.now() + asideMs, 'recovery');
   return moved;
 }
 
@@ -349,8 +352,8 @@ async function hold(job: BacklogHead, found: readonly Candidate[], { database, n
   const reason = areAll('limited') ? 'rate_limit' : areAll('breaker') ? 'breaker' : 'recovery';
   // The one call that finds out whether its target is well again is under way.
   if (found.some(({ kind, target }) => kind === 'eligible' && target === job.target))
-    await holdJob(database, job.id, job.seq, now() + closedIntervalMs, 'breaker');
-  else if (untils.length > 0) await holdJob(database, job.id, job.seq, Math.min(...untils), reason);
+    await holdJobs(database, [job], now() + closedIntervalMs, 'breaker');
+  else if (untils.length > 0) await holdJobs(database, [job], Math.min(...untils), reason);
   // Nothing that ends by itself. Also where a label is missing: with the next configuration it may be there.
-  else await holdJob(database, job.id, job.seq, now() + holdMs, areAll('breaker') ? 'breaker' : 'paused');
+  else await holdJobs(database, [job], now() + holdMs, areAll('breaker') ? 'breaker' : 'paused');
 }

@@ -123,7 +123,7 @@ async function apply(
   const changed: string[] = [];
   const until = action !== 'open' || untilMs === null ? null : new Date(untilMs).toISOString();
   try {
-    for (const each of targets) if (await changeOne(each, action, untilMs, by, context)) changed.push(each);
+    for (const each of targets) await changeOne(each, action, untilMs, by, changed, context);
   } finally {
     // Also of what was changed before one of them failed.
     await audit(context.database, [
@@ -143,14 +143,15 @@ async function allOf(target: string, { coordination, settings }: ApiContext): Pr
 /** Of those that decide at once one wins; the others look again. */
 const mostTries = 5;
 
-/** True: its state is another one now, or what it has counted was forgotten. */
+/** @param changed gets the target when its state is another one now, or what it has counted was forgotten */
 async function changeOne(
   target: string,
   action: BreakerAction,
   untilMs: number | null,
   by: string,
+  changed: string[],
   context: ApiContext,
-): Promise<boolean> {
+): Promise<void> {
   const { coordination, settings } = context;
   for (let tries = 0; tries < mostTries; tries += 1) {
     const seen = await coordination.readBreaker(target, settings().breaker.windowMs);
@@ -158,8 +159,9 @@ async function changeOne(
     const isChange = next !== seen.state && !(next.kind === 'closed' && seen.state.kind === 'closed');
     if (action === 'reset') await coordination.resetBreaker(target);
     else if (isChange && !(await coordination.swapBreaker(seen, next, null))) continue;
+    if (isChange || action === 'reset') changed.push(target);
     if (isChange) await tellChange(seen, next, by, context);
-    return isChange || action === 'reset';
+    return;
   }
   throw new Problem(
     'storage_unavailable',

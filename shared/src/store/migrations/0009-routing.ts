@@ -17,6 +17,8 @@ alter table waybill.jobs
   add column end_user text,
   add column max_cost_nano bigint,
   add column conversation text,
+  -- Estimated, of its conversation up to and with this turn: its own estimate counts no more than fits a window.
+  add column conversation_tokens int,
   -- Kinds of what the privacy detectors found; never what they found.
   add column detected text[] not null default '{}',
   -- Events it is told of besides its end.

@@ -294,7 +294,8 @@ begin
   -- One may have been settled since.
   select array_agg(a.job_id) as jobs, array_agg(a.n) as attempts into l from unnest(l.jobs, l.attempts) as u(job, attempt)
     join waybill.attempts a on a.job_id = u.job and a.n = u.attempt where a.status = 'unknown' and a.cost_nano is null;
-  return cardinality(waybill.settle_budgets(l.jobs, l.attempts, array_fill(null::bigint, array[coalesce(cardinality(l.jobs), 0)]), p_budgets));
+  perform waybill.settle_budgets(l.jobs, l.attempts, array_fill(null::bigint, array[coalesce(cardinality(l.jobs), 0)]), p_budgets);
+  return coalesce(cardinality(l.jobs), 0);
 end $$;
 `;
 

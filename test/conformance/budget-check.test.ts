@@ -1,7 +1,7 @@
 /** What is known of budgets and conversations when a job is accepted. The same on both stores. */
 
 import { createBudgetCheck } from '@waybill/producer/budget-check.ts';
-import { createHistorySizes } from '@waybill/producer/history-sizes.ts';
+import { createHistorySizes, withTurn } from '@waybill/producer/history-sizes.ts';
 import { parseEnvironment } from '@waybill/shared/config/environment.ts';
 import { settingsOf } from '@waybill/shared/config/load.ts';
 import { newId } from '@waybill/shared/domain/ids.ts';
@@ -59,11 +59,12 @@ describe.each(storesUnderTest)('accepting jobs on the $name store', ({ start }) 
   it('a conversation has the tokens and the labels of its latest turn, of its own tenant', async () => {
     const conversation = newId('job');
     const sizeFor = (tenant: string) => createHistorySizes(claims.database, tenant)(conversation);
-    await claims.addJob({ conversation, estimatedTokens: 10 });
-    await claims.addJob({ conversation, estimatedTokens: 70, require: ['local'] });
+    await claims.addJob({ conversation, conversationTokens: 10 });
+    // What is estimated of the turn itself may be less: no more than fits a window.
+    await claims.addJob({ conversation, conversationTokens: 70, estimatedTokens: 40, require: ['local'] });
     expect(await sizeFor(defaultTenantId)).toEqual({ tokens: 70, require: ['local'] });
     expect(await sizeFor(await claims.tenant())).toEqual({ tokens: 0, require: [] });
-    await claims.addJob({ conversation, estimatedTokens: 9_000_000 });
-    expect(await sizeFor(defaultTenantId), 'no window is larger').toMatchObject({ tokens: 2_000_000 });
+    expect(withTurn({ tokens: 70, require: [] }, 30)).toBe(100);
+    expect(withTurn({ tokens: 1_999_999, require: [] }, 30), 'no window is larger').toBe(2_000_000);
   });
 });

@@ -23,7 +23,7 @@ beforeAll(async () => {
     config: {
       providers: { one: { preset: 'openai-compatible', base_url: `${provider.url}/v1` } },
       chains: { default: { targets: ['one/m'] } },
-      webhooks: { timeout: '500ms' },
+      webhooks: { timeout: '3s' },
     },
   });
 });

@@ -53,6 +53,7 @@ export interface MoreOfJob {
   readonly estimatedTokens?: number;
   /** The part of them that is output. */
   readonly estimatedOutput?: number;
+  readonly conversationTokens?: number;
   readonly maxCostNano?: bigint;
   readonly conversation?: string;
   readonly apiKeyId?: string;
@@ -177,7 +178,7 @@ export function newJob(targets: readonly string[], more: MoreOfJob = {}) {
     endUser: more.endUser ?? null,
     maxCostNano: more.maxCostNano ?? null,
     conversation: more.conversation ?? null,
-    conversationTokens: null,
+    conversationTokens: more.conversationTokens ?? null,
     detected: [],
     skipped: null,
     webhookEvents: more.webhookEvents ?? [],

@@ -4,7 +4,7 @@
  * Files and stored ones are read again while the process runs, so that a fresh credential heals without a restart. One
  * that cannot be read for a moment stays as it was.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { CredentialSettings, ProviderSettings, Settings } from '@waybill/shared/config/settings.ts';
 import { credentialId } from '@waybill/shared/security/credential-id.ts';
 import type { Sealer } from '@waybill/shared/security/seal.ts';
@@ -76,11 +76,19 @@ function current(credential: CredentialSettings, read: ReadonlyMap<string, Secre
   return secret === null ? [] : [{ id: credentialId(name, secret), name, account, secret }];
 }
 
+/** Empty: it was written while it was read, which may have got half of it. The next look gets the whole. */
+async function readSettled(path: string): Promise<string> {
+  const before = await stat(path);
+  const text = await readFile(path, 'utf8');
+  const after = await stat(path);
+  return before.size === after.size && before.mtimeMs === after.mtimeMs ? text : '';
+}
+
 async function readAll({ database, settings, sealer, logger }: CredentialsOptions, read: Map<string, Secret>) {
   const all = Object.values(settings().providers).flatMap((provider) => provider.credentials);
   for (const credential of all) {
     if (credential.source.kind !== 'file') continue;
-    const text = await readFile(credential.source.path, 'utf8').catch(() => '');
+    const text = await readSettled(credential.source.path).catch(() => '');
     if (text.trim() !== '') read.set(keyOf(credential), new Secret(text.trim()));
   }
   const stored = all.filter(({ source }) => source.kind === 'stored');

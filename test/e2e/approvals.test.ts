@@ -80,7 +80,7 @@ const post = (id: string, action: string, body?: unknown) =>
 const decisionsOf = async (id: string) =>
   (
     await waybill.server.database.pool.query(
-      'select kind, target, next_target, why from waybill.decisions where job_id = $1 order by at',
+      'select kind, target, next_target, why from waybill.decisions where job_id = $1 order by at, seq',
       [id],
     )
   ).rows;

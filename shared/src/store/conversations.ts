@@ -22,13 +22,13 @@ export async function readTurns(
   const { rows } = await sql<PastTurn>`
     select p.request, p.output, t.target, t.require from (
       select j.id, j.target, j.require, j.finished_at,
-        sum(octet_length(s.request) + octet_length(s.output)) over (order by j.finished_at desc, j.id) as bytes
+        sum(octet_length(s.request) + octet_length(s.output)) over (order by j.finished_at desc, j.id desc) as bytes
       from waybill.jobs j join waybill.payloads s on s.job_id = j.id
       where j.tenant_id = ${job.tenant_id} and j.conversation = ${job.conversation} and j.status = 'succeeded' and j.id <> ${job.id}
         and s.output is not null
-      order by j.finished_at desc, j.id limit ${mostTurns}) t
+      order by j.finished_at desc, j.id desc limit ${mostTurns}) t
     join waybill.payloads p on p.job_id = t.id
     where t.bytes <= ${mostBytes}
-    order by t.finished_at, t.id desc`.execute(kysely);
+    order by t.finished_at, t.id`.execute(kysely);
   return rows;
 }

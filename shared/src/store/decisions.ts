@@ -48,6 +48,8 @@ export async function readDecisions({ kysely }: Database, jobId: string): Promis
     .selectAll()
     .where('job_id', '=', jobId)
     .orderBy('at', 'desc')
+    // Of one millisecond, which is all that some clocks tell apart.
+    .orderBy('seq', 'desc')
     .limit(mostDecisions)
     .execute();
   return rows.toReversed();

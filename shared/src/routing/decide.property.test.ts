@@ -152,8 +152,9 @@ function isOverForRun({ step, current, history }: Moment, { on, mode, sameTarget
   const { action, waiting, pause, retries } = failureRule(step.kind);
   if (waiting || pause !== null) return false;
   const isRetried = (on[step.kind] ?? action) === 'retry' && mode !== 'immediate' && !step.isFinalHere;
-  const used = history.filter(({ target, failure }) => target === current && failure && !failureRule(failure).waiting);
-  const alike = used.filter(({ failure }) => failure === step.kind);
+  const failed = history.filter(({ target, failure }) => target === current && failure !== null);
+  const alike = failed.filter(({ failure }) => failure === step.kind);
+  const used = failed.filter((attempt) => countsAsAttempt(attempt) || attempt.failure === step.kind);
   return !isRetried || used.length >= sameTargetRetries || alike.length >= (retries ?? sameTargetRetries);
 }
 

@@ -259,7 +259,8 @@ export const finalStatusOf = (
   next.kind === 'succeed' ? 'succeeded' : next.error === 'expired' ? 'expired' : 'failed';
 
 function requeueTo(next: Extract<NextStep, { kind: 'requeue' }>) {
-  const until = sql<Date>`clock_timestamp() + ${next.delayMs} * interval '1 millisecond'`;
+  // One moment for all columns.
+  const until = sql<Date>`statement_timestamp() + ${next.delayMs} * interval '1 millisecond'`;
   const isWaiting = next.waiting !== null && next.delayMs > 0;
   return {
     status: 'queued' as const,
